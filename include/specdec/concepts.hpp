@@ -1,0 +1,136 @@
+#ifndef SPECDEC_CONCEPTS_HPP
+#define SPECDEC_CONCEPTS_HPP
+
+/// @file
+/// The contracts between specdec and the code around it. A user writes four functions; everything else is optional.
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+#include "config.hpp"
+#include "proposal.hpp"
+#include "random.hpp"
+#include "types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// The logits of several positions.
+///
+/// Role: what a model returns from `decode`. `logits_view` models it; so may a type that computes or fetches a row
+/// only when it is asked for.
+///
+/// Requirements
+///  1. `rows.size()` is the number of rows.
+///  2. `rows.row(i)`, i < size(), is a `logits_row` of floating-point numbers. Asking twice gives the same numbers.
+///
+/// Not required: that rows are contiguous, that they exist before they are asked for, ownership.
+template <class R>
+concept LogitsRows = requires(const R& rows, std::size_t i) {
+  { rows.size() } -> std::convertible_to<std::size_t>;
+  { rows.row(i)[i] } -> std::floating_point;
+  { rows.row(i).size() } -> std::convertible_to<std::size_t>;
+};
+
+/// A model that scores text from left to right and remembers it.
+///
+/// Role: the target whose law is kept, or a draft that imitates it.
+///
+/// Requirements
+///  1. `model.vocab_size()` is the number of tokens it knows. It never changes.
+///  2. `model.size()` is the number of tokens now in its context.
+///  3. `model.decode(tokens, rows)` appends the tokens to the context and returns the logits behind the last `rows` of
+///     them, 0 <= rows <= tokens.size(): row i is behind tokens[tokens.size() - rows + i]. The logits depend on the
+///     tokens of the context alone. They stay valid until the next call on the model.
+///  4. `model.truncate(n)`, n <= size(), keeps the first n tokens and forgets the rest.
+///  5. If `decode` throws, the context is what it was, or what it was plus some of the tokens; `size()` says which.
+///
+/// A minimal model:
+/// @code
+/// struct my_model {
+///   std::size_t vocab_size() const;
+///   std::size_t size() const;
+///   specdec::logits_view<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows);
+///   void truncate(std::size_t n);
+/// };
+/// @endcode
+///
+/// Not required: copying, moving, default construction, thread safety, probabilities (logits may be shifted by any
+/// constant per row), or the same bits for a row whatever the size of the call (without it greedy text may differ
+/// where two logits are almost equal).
+template <class M>
+concept CausalModel = requires(M& model, const M& same, std::span<const token_id> tokens, std::size_t n) {
+  { same.vocab_size() } -> std::convertible_to<std::size_t>;
+  { same.size() } -> std::convertible_to<std::size_t>;
+  { model.decode(tokens, n) } -> LogitsRows;
+  model.truncate(n);
+};
+
+/// The model whose law is emitted. See `CausalModel`.
+template <class M>
+concept TargetModel = CausalModel<M>;
+
+/// A model whose context has an end: `model.capacity()` is the greatest size() it can reach.
+/// With it, generation stops with `session_status::context_full` instead of asking for what cannot be done.
+template <class M>
+concept HasCapacity = requires(const M& model) {
+  { model.capacity() } -> std::convertible_to<std::size_t>;
+};
+
+/// Anything that proposes tokens.
+///
+/// Role: the cheap side of speculation. It is told the committed text and answers with tokens that may follow.
+///
+/// Requirements
+///  1. `drafter.propose(request, chance, draft)` appends at most `request.max_depth` tokens per path and
+///     `request.max_nodes` in all to a draft that is empty but for its root, using `draft.extend`. No token at all is
+///     a legal answer.
+///  2. All its randomness comes from `chance`, through `draft.extend`.
+///  3. It depends on nothing but the request, its own parameters and what it has observed of earlier rounds.
+///
+/// A minimal drafter, which always proposes the last token again:
+/// @code
+/// struct stutter {
+///   std::size_t vocab;
+///   void propose(const specdec::draft_request& request, auto& chance, specdec::draft& draft) {
+///     if (request.max_depth == 0) return;
+///     draft.extend(specdec::root, specdec::proposal::point_mass(vocab, request.context.back()), chance);
+///   }
+/// };
+/// @endcode
+///
+/// Not required: a model, or that its proposals are any good; quality changes the speed, never the text's law.
+template <class D, class C = philox>
+concept Drafter = requires(D& drafter, const draft_request& request, C& chance, draft& answer) {
+  drafter.propose(request, chance, answer);
+};
+
+/// What `speculative_generate` takes as its draft: a causal model, which it lifts into a drafter, or a drafter.
+template <class D>
+concept DraftModel = CausalModel<D> || Drafter<D>;
+
+/// How far to draft.
+///
+/// Requirements
+///  1. `policy.depth(request)` is the number of tokens to draft in this round; more than request.max_depth is cut.
+///  2. `P::reads_clock` is true if the answer may depend on measured time. Where it is false, the same seed gives the
+///     same text on every run.
+///
+/// A minimal policy:
+/// @code
+/// struct always_three {
+///   static constexpr bool reads_clock = false;
+///   std::size_t depth(const specdec::draft_request&) const { return 3; }
+/// };
+/// @endcode
+///
+/// Not required: constness; a policy may learn.
+template <class P>
+concept LengthPolicy = requires(P& policy, const draft_request& request) {
+  { policy.depth(request) } -> std::convertible_to<std::size_t>;
+  { P::reads_clock } -> std::convertible_to<bool>;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_CONCEPTS_HPP

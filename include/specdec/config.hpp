@@ -1,0 +1,38 @@
+#ifndef SPECDEC_CONFIG_HPP
+#define SPECDEC_CONFIG_HPP
+
+/// @file
+/// What the library asks of the compiler, and the few macros it defines.
+///
+/// - `SPECDEC_ABI`     name of the inline namespace. It carries the version and the instruction set that the
+///                     including file was compiled for, so two files built with different `-m` flags never
+///                     share an inline function: the linker cannot hand one file's AVX-512 code to the other.
+/// - `SPECDEC_ASSERT`  checks a precondition that only a programming error can break (a node that is not in the
+///                     draft, a call out of turn). Active unless `NDEBUG` is defined; define it yourself, before
+///                     the first include, to route failures elsewhere.
+
+#include <cassert>
+
+#include "version.hpp"
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "specdec: -ffast-math and -ffinite-math-only change what is sampled; compile without them"
+#endif
+
+#if defined(__AVX512F__)
+#define SPECDEC_ABI v0_1_avx512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define SPECDEC_ABI v0_1_avx2_fma
+#elif defined(__AVX2__)
+#define SPECDEC_ABI v0_1_avx2
+#elif defined(__AVX__)
+#define SPECDEC_ABI v0_1_avx
+#else
+#define SPECDEC_ABI v0_1
+#endif
+
+#ifndef SPECDEC_ASSERT
+#define SPECDEC_ASSERT(condition) assert(condition)
+#endif
+
+#endif  // SPECDEC_CONFIG_HPP

@@ -1,0 +1,46 @@
+#ifndef SPECDEC_DECODE_HELD_TOKENS_HPP
+#define SPECDEC_DECODE_HELD_TOKENS_HPP
+
+/// @file
+/// What is known of a model's context.
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "../types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// A record, by value, of the tokens a causal model holds, kept by whoever feeds it.
+///
+/// One question replaces all bookkeeping of accepted and rejected tokens: how much of what the model holds is a prefix
+/// of the text? The rest is truncated and what is missing is fed. Prefill, rollback, reuse of a prompt and recovery
+/// from a failed call are the same case.
+class held_tokens {
+ public:
+  /// The length of the prefix of `text` that the model holds, if its context now has `model_size` tokens. O(n).
+  [[nodiscard]] std::size_t shared_prefix(std::span<const token_id> text, std::size_t model_size) const noexcept {
+    const std::size_t known = std::min({tokens_.size(), model_size, text.size()});
+    const auto end = tokens_.begin() + static_cast<std::ptrdiff_t>(known);
+    return static_cast<std::size_t>(std::mismatch(tokens_.begin(), end, text.begin()).first - tokens_.begin());
+  }
+
+  /// Keeps the first n tokens. To be called before the model is touched: what a failing model holds beyond its known
+  /// prefix counts as unknown.
+  void truncate(std::size_t n) noexcept { tokens_.resize(std::min(n, tokens_.size())); }
+
+  /// Makes room, so that `append` does not allocate.
+  void reserve(std::size_t size) { tokens_.reserve(size); }
+
+  /// To be called after the model has taken the tokens.
+  void append(std::span<const token_id> tokens) { tokens_.insert(tokens_.end(), tokens.begin(), tokens.end()); }
+
+ private:
+  std::vector<token_id> tokens_;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_DECODE_HELD_TOKENS_HPP

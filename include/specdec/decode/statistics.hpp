@@ -1,0 +1,105 @@
+#ifndef SPECDEC_DECODE_STATISTICS_HPP
+#define SPECDEC_DECODE_STATISTICS_HPP
+
+/// @file
+/// What a run of generation did, counted once and the same way everywhere.
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../config.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// Counts over the committed rounds of a session. A round that failed and was retried counts once; tokens behind an
+/// end token count only as `cut`.
+struct statistics {
+  std::uint64_t rounds = 0;     ///< target calls whose outcome was committed
+  std::uint64_t proposed = 0;   ///< drafted tokens
+  std::uint64_t evaluated = 0;  ///< drafted tokens the target accepted or rejected; the rest lay behind a rejection
+  std::uint64_t accepted = 0;   ///< drafted tokens kept
+  std::uint64_t emitted = 0;    ///< tokens the rounds produced: the accepted ones and one of the target's own a round
+  std::uint64_t delivered = 0;  ///< tokens committed: emitted less cut
+  std::uint64_t cut = 0;        ///< tokens produced behind an end token, and dropped
+  std::uint64_t residual_fallbacks = 0;  ///< replacements drawn from p because (p - q)+ vanished in rounding
+
+  /// Rounds in which the draft's token at depth i+1 was evaluated, and in which it was accepted.
+  std::vector<std::uint64_t> evaluated_at;
+  std::vector<std::uint64_t> accepted_at;
+
+  double draft_seconds = 0;   ///< time in `propose`
+  double target_seconds = 0;  ///< time in the target's `truncate` and `decode`
+  double verify_seconds = 0;  ///< time in planning, verification and commit
+
+  /// Accepted over evaluated tokens: the alpha of Leviathan et al. 2023, section 3.1; 0 if nothing was evaluated.
+  [[nodiscard]] double alpha() const noexcept { return ratio(accepted, evaluated); }
+  /// Accepted over proposed tokens; 0 if nothing was proposed.
+  [[nodiscard]] double draft_acceptance_rate() const noexcept { return ratio(accepted, proposed); }
+  /// Tokens per target call: 1 + accepted / rounds; 0 before the first round.
+  [[nodiscard]] double mean_acceptance_length() const noexcept { return rounds == 0 ? 0 : 1 + ratio(accepted, rounds); }
+  /// The share of rounds in which the first `depth` drafted tokens were all accepted; depth >= 1.
+  [[nodiscard]] double survival(std::size_t depth) const noexcept {
+    return depth <= accepted_at.size() ? ratio(accepted_at[depth - 1], rounds) : 0;
+  }
+  [[nodiscard]] double seconds() const noexcept { return draft_seconds + target_seconds + verify_seconds; }
+  /// Delivered tokens per second of draft, target and verification; 0 if no time was measured.
+  [[nodiscard]] double tokens_per_second() const noexcept {
+    return seconds() > 0 ? static_cast<double>(delivered) / seconds() : 0;
+  }
+
+ private:
+  static double ratio(std::uint64_t part, std::uint64_t whole) noexcept {
+    return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+  }
+};
+
+/// The statistics as one JSON object, with counts, derived rates, the acceptance histogram and times in seconds.
+[[nodiscard]] inline std::string to_json(const statistics& s) {
+  std::string json = "{";
+  const auto name = [&json](std::string_view field) {
+    if (json.back() != '{') json += ", ";
+    json.append("\"").append(field).append("\": ");
+  };
+  const auto number = [&json](auto value) {
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, value);
+    json.append(text, end.ptr);
+  };
+  const auto field = [&](std::string_view title, auto value) { name(title), number(value); };
+  const auto list = [&](std::string_view title, const std::vector<std::uint64_t>& values) {
+    name(title);
+    json += '[';
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (i > 0) json += ", ";
+      number(values[i]);
+    }
+    json += ']';
+  };
+  field("rounds", s.rounds);
+  field("proposed", s.proposed);
+  field("evaluated", s.evaluated);
+  field("accepted", s.accepted);
+  field("emitted", s.emitted);
+  field("delivered", s.delivered);
+  field("cut", s.cut);
+  field("residual_fallbacks", s.residual_fallbacks);
+  field("alpha", s.alpha());
+  field("draft_acceptance_rate", s.draft_acceptance_rate());
+  field("mean_acceptance_length", s.mean_acceptance_length());
+  list("evaluated_at", s.evaluated_at);
+  list("accepted_at", s.accepted_at);
+  field("draft_seconds", s.draft_seconds);
+  field("target_seconds", s.target_seconds);
+  field("verify_seconds", s.verify_seconds);
+  field("tokens_per_second", s.tokens_per_second());
+  json += '}';
+  return json;
+}
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_DECODE_STATISTICS_HPP

@@ -1,0 +1,122 @@
+#ifndef SPECDEC_DRAFT_MODEL_HPP
+#define SPECDEC_DRAFT_MODEL_HPP
+
+/// @file
+/// Drafting with a causal model.
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
+#include "../length/constant.hpp"
+#include "../proposal.hpp"
+#include "../sampling/law.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// How a model's logits become its draft law.
+struct model_drafter_options {
+  /// The draft's own parameters; by default the target's. Any choice is exact, one close to the target's is fast.
+  std::optional<sampling_params> sampling = std::nullopt;
+  /// Draft from the `top` most probable tokens, renormalised; 0 drafts from the whole law. A short law keeps a
+  /// vocabulary-sized copy of q out of every drafted token, and out of every residual.
+  std::size_t top = 64;
+};
+
+/// Lifts a causal model into a drafter: a chain of tokens, each sampled from the model's law behind the one before.
+///
+/// The model is brought up to the committed text at every request, so it may be truncated or left behind between
+/// rounds; nobody else may feed it. It is referenced, not owned.
+///
+/// Cost per round: one decode per drafted token, the first of them taking also what the model has missed.
+/// Throws std::runtime_error if the model's logits are unusable; what the model throws passes through. Either way the
+/// next request starts from what the model then holds.
+template <CausalModel Model, LengthPolicy Policy = constant>
+class model_drafter {
+ public:
+  explicit model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
+      : model_(&model), policy_(std::move(policy)), options_(options) {
+    if (options_.sampling) own_law_.emplace(model.vocab_size(), *options_.sampling);
+    const std::size_t weights = options_.top == 0 ? model.vocab_size() : std::min(options_.top, model.vocab_size());
+    if (options_.top > 0) ids_.resize(weights);
+    weights_.resize(weights);
+  }
+
+  [[nodiscard]] std::size_t vocab_size() const { return model_->vocab_size(); }
+  [[nodiscard]] Model& model() noexcept { return *model_; }
+  [[nodiscard]] Policy& policy() noexcept { return policy_; }
+
+  /// See `Drafter`.
+  template <Chance C>
+  void propose(const draft_request& request, C& chance, draft& answer) {
+    const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room(request)});
+    if (goal == 0) return;
+    answer.reserve(goal, goal * weights_.size());
+    held_.reserve(request.context.size() + goal);
+
+    // The last committed token is always fed again: its row is the law of the first drafted token.
+    const std::size_t held = std::min(held_.shared_prefix(request.context, model_->size()), request.context.size() - 1);
+    held_.truncate(held);
+    if (model_->size() > held) model_->truncate(held);
+
+    node_id tip = root;
+    std::span<const token_id> unread = request.context.subspan(held);
+    for (;;) {
+      const auto rows = model_->decode(unread, 1);
+      held_.append(unread);
+      tip = answer.extend(tip, propose_from(rows, request), chance);
+      if (answer.depth(tip) == goal) return;
+      unread = answer.tokens().last(1);
+    }
+  }
+
+ private:
+  /// How many tokens can be drafted before the model's own context is full.
+  [[nodiscard]] std::size_t room(const draft_request& request) const {
+    if constexpr (HasCapacity<Model>) {
+      // The last drafted token is never fed, so a context with room for the text leaves room for one.
+      const std::size_t capacity = model_->capacity();
+      return capacity < request.context.size() ? 0 : capacity - request.context.size() + 1;
+    } else {
+      return request.max_depth;
+    }
+  }
+
+  template <LogitsRows Rows>
+  [[nodiscard]] proposal propose_from(const Rows& rows, const draft_request& request) {
+    const law& pipeline = own_law_ ? *own_law_ : *request.target_law;
+    const auto q = pipeline.of(rows.row(0));
+    if (!q.valid()) {
+      throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
+                               to_string(q.fault()));
+    }
+    return options_.top == 0 ? q.propose_all(weights_) : q.propose_top(ids_, weights_);
+  }
+
+  Model* model_;
+  Policy policy_;
+  model_drafter_options options_;
+  std::optional<law> own_law_;
+  held_tokens held_;
+  std::vector<token_id> ids_;
+  std::vector<float> weights_;
+};
+
+/// The drafter that never proposes anything: speculation switched off.
+struct no_draft {
+  template <Chance C>
+  void propose(const draft_request&, C&, draft&) const noexcept {}
+};
+
+static_assert(Drafter<no_draft>);
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_DRAFT_MODEL_HPP

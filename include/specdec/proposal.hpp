@@ -1,0 +1,294 @@
+#ifndef SPECDEC_PROPOSAL_HPP
+#define SPECDEC_PROPOSAL_HPP
+
+/// @file
+/// What a draft proposes: tokens, each born from the law it was drawn from.
+///
+/// Rejection sampling is exact only if q is the law the draft token was really sampled from. Here that cannot go
+/// wrong by accident: a token enters a `draft` only by being drawn from a `proposal`, and the draft keeps that very
+/// proposal for the verifier.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+#include "detail/kernels.hpp"
+#include "random.hpp"
+#include "types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// A draft law q over the vocabulary, as a view: a point mass, a few weighted tokens, or a weight for every token.
+///
+/// Weights need not sum to 1; q(x) = weight(x) / total, with the total taken in double when the view is made. So a
+/// law stored in float is still an exact law: whatever was rounded on the way into it was rounded before the draw.
+/// Models `DiscreteLaw`. Owns nothing.
+class proposal {
+ public:
+  enum class form : std::uint8_t { point_mass, sparse, dense };
+
+  /// The law that always proposes `token`: lookups, n-grams, greedy drafts. O(1).
+  /// Throws std::invalid_argument if the token is outside the vocabulary.
+  static proposal point_mass(std::size_t vocab_size, token_id token) {
+    proposal q(form::point_mass, vocab_size);
+    q.require_token(token);
+    q.token_ = token;
+    q.total_ = 1;
+    return q;
+  }
+
+  /// The law over `ids` (strictly ascending) with the given non-negative weights, one per id. O(k).
+  /// Throws std::invalid_argument if sizes differ, ids are out of order or outside the vocabulary, a weight is
+  /// negative, or the weights do not have a positive, finite sum.
+  static proposal sparse(std::size_t vocab_size, std::span<const token_id> ids, std::span<const float> weights) {
+    proposal q(form::sparse, vocab_size);
+    if (ids.size() != weights.size()) {
+      throw std::invalid_argument("specdec: a sparse proposal needs one weight per id; got " +
+                                  std::to_string(ids.size()) + " ids and " + std::to_string(weights.size()) +
+                                  " weights");
+    }
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      q.require_token(ids[i]);
+      if (i > 0 && ids[i] <= ids[i - 1]) {
+        throw std::invalid_argument("specdec: a sparse proposal needs strictly ascending ids; id " +
+                                    std::to_string(ids[i]) + " follows " + std::to_string(ids[i - 1]));
+      }
+      if (!(weights[i] >= 0)) {
+        throw std::invalid_argument("specdec: a proposal's weights must not be negative or NaN; token " +
+                                    std::to_string(ids[i]) + " has " + std::to_string(weights[i]));
+      }
+      q.total_ += static_cast<double>(weights[i]);
+    }
+    q.ids_ = ids;
+    q.weights_ = weights;
+    q.require_total();
+    return q;
+  }
+
+  /// The law with one non-negative weight for every token of the vocabulary. O(V).
+  /// Throws std::invalid_argument if the weights do not have a positive, finite sum.
+  static proposal dense(std::span<const float> weights) {
+    proposal q(form::dense, weights.size());
+    q.weights_ = weights;
+    q.total_ = detail::sum_of_blocks<float>(weights.size(), weight_blocks{{weights.data(), weights.size()}});
+    q.require_total();
+    return q;
+  }
+
+  [[nodiscard]] form shape() const noexcept { return form_; }
+  [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
+
+  /// The proposed token. Precondition: a point mass.
+  [[nodiscard]] token_id token() const noexcept { return token_; }
+  /// The ids of a sparse law, ascending; empty for the other forms.
+  [[nodiscard]] std::span<const token_id> ids() const noexcept { return ids_; }
+  /// One weight per id of a sparse law, per token of a dense one; empty for a point mass.
+  [[nodiscard]] std::span<const float> weights() const noexcept { return weights_; }
+  /// The sum of the weights.
+  [[nodiscard]] double total() const noexcept { return total_; }
+
+  /// q(token). O(1); O(log k) for a sparse law.
+  [[nodiscard]] double probability(token_id token) const noexcept {
+    switch (form_) {
+      case form::point_mass:
+        return token == token_ ? 1.0 : 0.0;
+      case form::sparse: {
+        const auto at = std::lower_bound(ids_.begin(), ids_.end(), token);
+        if (at == ids_.end() || *at != token) return 0.0;
+        return static_cast<double>(weights_[static_cast<std::size_t>(at - ids_.begin())]) / total_;
+      }
+      case form::dense:
+        return static_cast<double>(weights_[static_cast<std::size_t>(token)]) / total_;
+    }
+    return 0.0;
+  }
+
+  /// The token at which the running sum of q exceeds u, 0 <= u < 1. O(k), O(V) for a dense law.
+  [[nodiscard]] token_id draw(double u) const noexcept {
+    switch (form_) {
+      case form::point_mass:
+        return token_;
+      case form::sparse: {
+        double running = 0;
+        token_id chosen = -1;
+        for (std::size_t i = 0; i < ids_.size(); ++i) {
+          if (!(weights_[i] > 0)) continue;
+          chosen = ids_[i];
+          running += static_cast<double>(weights_[i]);
+          if (u * total_ < running) break;
+        }
+        return chosen;
+      }
+      case form::dense:
+        return detail::draw_from_blocks<float>(vocab_size_, u * total_, weight_blocks{{weights_.data(), vocab_size_}});
+    }
+    return -1;
+  }
+
+  /// The same law over other storage that holds the same ids and weights.
+  [[nodiscard]] proposal rebound(std::span<const token_id> ids, std::span<const float> weights) const noexcept {
+    proposal q = *this;
+    q.ids_ = ids;
+    q.weights_ = weights;
+    return q;
+  }
+
+ private:
+  struct weight_blocks {
+    logits_row<float> weights;
+    void operator()(std::size_t begin, detail::block<float>& out) const noexcept {
+      detail::gather(weights, begin, out, 0.0F);
+    }
+  };
+
+  proposal(form f, std::size_t vocab_size) noexcept : form_(f), vocab_size_(vocab_size) {}
+
+  void require_token(token_id token) const {
+    if (token < 0 || static_cast<std::size_t>(token) >= vocab_size_) {
+      throw std::invalid_argument("specdec: a proposal names token " + std::to_string(token) +
+                                  ", outside a vocabulary of " + std::to_string(vocab_size_));
+    }
+  }
+
+  void require_total() const {
+    if (!(total_ > 0) || !std::isfinite(total_)) {
+      throw std::invalid_argument("specdec: a proposal's weights must have a positive, finite sum; theirs is " +
+                                  std::to_string(total_));
+    }
+  }
+
+  form form_;
+  std::size_t vocab_size_;
+  token_id token_ = -1;
+  std::span<const token_id> ids_;
+  std::span<const float> weights_;
+  double total_ = 0;
+};
+
+static_assert(DiscreteLaw<proposal>);
+
+/// A place in a draft: `root`, or a drafted token, numbered from 1 in the order of drafting.
+/// Row `node` of the target's answer is its law behind that node.
+using node_id = std::uint32_t;
+
+/// The place behind the last committed token, where every draft begins.
+inline constexpr node_id root = 0;
+/// No such place.
+inline constexpr node_id no_node = ~node_id{0};
+
+class law;
+
+/// What a session asks of a drafter: tokens that may follow `context`.
+struct draft_request {
+  std::span<const token_id> context;  ///< all committed tokens, prompt included; never empty
+  std::size_t max_depth = 0;          ///< a path may hold at most this many tokens; 0 when none can be used
+  std::size_t max_nodes = 0;          ///< the whole draft may hold at most this many
+  const law* target_law = nullptr;    ///< how the target's tokens are chosen; never null
+  std::uint32_t round = 0;            ///< rounds committed so far
+  std::uint8_t level = 0;             ///< nesting level, for the keys of random decisions
+};
+
+/// The answer: a tree of tokens below the last committed one, each with its parent and the law it was drawn from.
+/// A chain is a tree in which every node has at most one child.
+///
+/// Storage is kept across rounds, so that a draft allocates only until it has once been as large as it gets.
+class draft {
+ public:
+  /// Empties the draft and takes the keys of its random decisions from the request.
+  void begin(const draft_request& request) noexcept {
+    tokens_.clear();
+    nodes_.clear();
+    ids_.clear();
+    weights_.clear();
+    first_child_of_root_ = no_node;
+    first_position_ = static_cast<std::uint32_t>(request.context.size());
+    round_ = request.round;
+    level_ = request.level;
+  }
+
+  /// Makes room for `nodes` tokens and `weights` stored weights in all.
+  void reserve(std::size_t nodes, std::size_t weights) {
+    tokens_.reserve(nodes);
+    nodes_.reserve(nodes);
+    ids_.reserve(weights);
+    weights_.reserve(weights);
+  }
+
+  /// Draws a token from q and appends it as the child of `parent`; returns its node. Copies q. O(size of q).
+  ///
+  /// Whether the token then stays must not depend on which token it is: dropping unlikely draws changes the law that
+  /// is emitted. Decide before drawing.
+  ///
+  /// Preconditions: `parent` is in the draft and has no child yet.
+  template <Chance C>
+  node_id extend(node_id parent, const proposal& q, C& chance) {
+    SPECDEC_ASSERT(parent <= size() && first_child(parent) == no_node);
+    const std::size_t child_depth = depth(parent) + 1;
+    const token_id token = chance.draw(key_of(child_depth, purpose::draft), q);
+    const record added{parent, no_node, static_cast<std::uint32_t>(child_depth), ids_.size(), weights_.size(), q};
+    ids_.insert(ids_.end(), q.ids().begin(), q.ids().end());
+    weights_.insert(weights_.end(), q.weights().begin(), q.weights().end());
+    nodes_.push_back(added);
+    tokens_.push_back(token);
+    const auto child = static_cast<node_id>(size());
+    (parent == root ? first_child_of_root_ : nodes_[parent - 1].first_child) = child;
+    return child;
+  }
+
+  /// The number of drafted tokens.
+  [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return tokens_.empty(); }
+
+  /// The drafted tokens in order of drafting: node n is tokens()[n - 1].
+  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }
+
+  [[nodiscard]] token_id token(node_id node) const noexcept { return tokens_[node - 1]; }
+  [[nodiscard]] node_id parent(node_id node) const noexcept { return nodes_[node - 1].parent; }
+  /// Tokens on the path from the root down to and including `node`; 0 for the root.
+  [[nodiscard]] std::size_t depth(node_id node) const noexcept { return node == root ? 0 : nodes_[node - 1].depth; }
+  /// The child of `node` that was drafted first, or `no_node`.
+  [[nodiscard]] node_id first_child(node_id node) const noexcept {
+    return node == root ? first_child_of_root_ : nodes_[node - 1].first_child;
+  }
+
+  /// The law that the token of `node` was drawn from. The view is valid until the draft changes.
+  [[nodiscard]] proposal law_of(node_id node) const noexcept {
+    const record& r = nodes_[node - 1];
+    return r.q.rebound(std::span(ids_).subspan(r.ids_begin, r.q.ids().size()),
+                       std::span(weights_).subspan(r.weights_begin, r.q.weights().size()));
+  }
+
+  /// The key of a decision about a token at `depth` (1 = the first behind the committed text).
+  [[nodiscard]] key key_of(std::size_t depth, purpose use) const noexcept {
+    return {round_, first_position_ + static_cast<std::uint32_t>(depth) - 1, 0, level_, use};
+  }
+
+ private:
+  struct record {
+    node_id parent;
+    node_id first_child;
+    std::uint32_t depth;
+    std::size_t ids_begin;
+    std::size_t weights_begin;
+    proposal q;  ///< its spans give sizes only; the contents lie in ids_ and weights_
+  };
+
+  std::vector<token_id> tokens_;
+  std::vector<record> nodes_;
+  std::vector<token_id> ids_;
+  std::vector<float> weights_;
+  node_id first_child_of_root_ = no_node;
+  std::uint32_t first_position_ = 0;
+  std::uint32_t round_ = 0;
+  std::uint8_t level_ = 0;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_PROPOSAL_HPP

@@ -1,0 +1,122 @@
+#ifndef SPECDEC_RANDOM_HPP
+#define SPECDEC_RANDOM_HPP
+
+/// @file
+/// Randomness without state.
+///
+/// Every random decision is named by a `key`, and its uniform number is a pure function of (seed, stream, key).
+/// Nothing is advanced, so nothing has to be saved or restored: a round that is retried sees the same numbers, and
+/// two decisions with different keys never share noise.
+///
+/// Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32-10).
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// What a random number decides. Part of its key, so that decisions about the same token stay independent.
+enum class purpose : std::uint8_t {
+  draft,     ///< a draft token is drawn from q
+  accept,    ///< a draft token is accepted or rejected
+  residual,  ///< the token that replaces a rejected one is drawn
+  bonus,     ///< the token behind a draft that was accepted whole is drawn
+};
+
+/// The name of one random decision.
+struct key {
+  std::uint32_t round = 0;     ///< rounds committed before this one
+  std::uint32_t position = 0;  ///< index in the text (prompt included) of the token that is decided
+  std::uint16_t lane = 0;      ///< tells siblings in a token tree apart; 0 on a chain
+  std::uint8_t level = 0;      ///< nesting: 0 for the session a user runs, one more for each session inside a draft
+  purpose use = purpose::draft;
+
+  friend constexpr bool operator==(const key&, const key&) noexcept = default;
+};
+
+/// The Philox4x32-10 block function: 128 pseudo-random bits for a 128-bit counter under a 64-bit key.
+[[nodiscard]] constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                                                std::array<std::uint32_t, 2> block_key) noexcept {
+  constexpr int rounds = 10;
+  for (int round = 0; round < rounds; ++round) {
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
+    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
+    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ block_key[0], static_cast<std::uint32_t>(b),
+               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ block_key[1], static_cast<std::uint32_t>(a)};
+    block_key[0] += 0x9E3779B9;
+    block_key[1] += 0xBB67AE85;
+  }
+  return counter;
+}
+
+/// A probability law over token ids, as random draws see it.
+///
+/// - `law.vocab_size()`       tokens are 0 .. vocab_size()-1
+/// - `law.probability(token)` its probability, in double
+/// - `law.draw(u)`            inverse transform: the first token at which the running sum of the law exceeds u,
+///                            0 <= u < 1; never a token of probability 0
+template <class L>
+concept DiscreteLaw = requires(const L& law, token_id token, double u) {
+  { law.vocab_size() } -> std::convertible_to<std::size_t>;
+  { law.probability(token) } -> std::convertible_to<double>;
+  { law.draw(u) } -> std::same_as<token_id>;
+};
+
+/// The source of all random decisions in a round.
+///
+/// Role: verifiers and drafters ask it questions instead of drawing numbers, so that the code that runs in
+/// production with `philox` is the code that the exactness oracle enumerates, branch by branch.
+///
+/// Requirements
+///  1. `chance.accept(key, p, q)` answers true with probability min(1, p/q), for p >= 0 and q > 0.
+///  2. `chance.draw(key, law)` answers a token with its probability under a `DiscreteLaw`.
+///  3. Answers under different keys are independent; the same question under the same key has the same answer.
+///
+/// Not required: state, copyability, or any relation between the answers and a uniform number.
+/// (The concept can only check `accept`; `draw` is a template over the law.)
+template <class C>
+concept Chance = requires(C& chance, const key& k, double p, double q) {
+  { chance.accept(k, p, q) } -> std::same_as<bool>;
+};
+
+/// Production randomness: Philox4x32-10, counter = the key and the stream, key = the seed.
+class philox {
+ public:
+  constexpr explicit philox(std::uint64_t seed = 0, std::uint32_t stream = 0) noexcept : seed_(seed), stream_(stream) {}
+
+  [[nodiscard]] constexpr std::uint64_t seed() const noexcept { return seed_; }
+  [[nodiscard]] constexpr std::uint32_t stream() const noexcept { return stream_; }
+
+  /// A multiple of 2^-53 in [0, 1), uniform over all of them.
+  /// 53 bits, because an inverse transform over 262,144 tokens from 24 bits is off by 2e-3 in total variation.
+  [[nodiscard]] constexpr double uniform(const key& k) const noexcept {
+    const std::uint32_t tags = static_cast<std::uint32_t>(k.lane) | static_cast<std::uint32_t>(k.level) << 16 |
+                               static_cast<std::uint32_t>(k.use) << 24;
+    const auto bits = philox4x32({k.round, k.position, tags, stream_},
+                                 {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+    const std::uint64_t mantissa = std::uint64_t{bits[0] >> 5} << 26 | bits[1] >> 6;
+    return static_cast<double>(mantissa) * 0x1p-53;
+  }
+
+  /// u*q < p: strict, so that p = 0 is never accepted although u may be 0; a product, so that nothing is divided.
+  [[nodiscard]] constexpr bool accept(const key& k, double p, double q) const noexcept { return uniform(k) * q < p; }
+
+  template <DiscreteLaw L>
+  [[nodiscard]] constexpr token_id draw(const key& k, const L& law) const {
+    return law.draw(uniform(k));
+  }
+
+ private:
+  std::uint64_t seed_;
+  std::uint32_t stream_;
+};
+
+static_assert(Chance<const philox>);
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_RANDOM_HPP

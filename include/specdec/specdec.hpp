@@ -1,0 +1,28 @@
+#ifndef SPECDEC_SPECDEC_HPP
+#define SPECDEC_SPECDEC_HPP
+
+/// @file
+/// Everything but the opt-in parts (testing/, adapters/).
+
+#include "concepts.hpp"
+#include "config.hpp"
+#include "decode/generate.hpp"
+#include "decode/held_tokens.hpp"
+#include "decode/options.hpp"
+#include "decode/session.hpp"
+#include "decode/statistics.hpp"
+#include "draft/model.hpp"
+#include "length/constant.hpp"
+#include "proposal.hpp"
+#include "random.hpp"
+#include "sampling/law.hpp"
+#include "sampling/params.hpp"
+#include "sampling/residual.hpp"
+#include "theory.hpp"
+#include "types.hpp"
+#include "verify/greedy.hpp"
+#include "verify/rejection.hpp"
+#include "verify/verdict.hpp"
+#include "version.hpp"
+
+#endif  // SPECDEC_SPECDEC_HPP

@@ -1,0 +1,46 @@
+#ifndef SPECDEC_VERIFY_VERDICT_HPP
+#define SPECDEC_VERIFY_VERDICT_HPP
+
+/// @file
+/// What every verification rule answers.
+
+#include <concepts>
+#include <cstdint>
+
+#include "../concepts.hpp"
+#include "../proposal.hpp"
+#include "../sampling/law.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// The outcome of verifying one draft: the path that is kept, and the token that follows it.
+struct verdict {
+  node_id kept = root;                ///< last node of the kept path; `root` keeps nothing
+  token_id next = -1;                 ///< the target's own token behind it
+  bool rejected = false;              ///< a drafted token behind `kept` was refused, so `next` replaces it
+  bool fell_back = false;             ///< the residual vanished in rounding, `next` was drawn from p
+  row_fault fault = row_fault::none;  ///< if not none: a row was unusable; nothing may be committed
+  node_id faulty_row = root;          ///< which row, where there is a fault
+};
+
+/// A verification rule: decides which drafted tokens are kept.
+///
+/// Role: the heart of speculative decoding. It looks at the draft and at the target's laws and must leave the emitted
+/// text distributed exactly as the target alone would (if it says so).
+///
+/// Requirements
+///  1. `verifier(draft, rows, law, chance)` returns a `verdict`. It changes nothing but the memory inside `law`, so
+///     asking twice gives the same answer.
+///  2. It reads rows through `law.at(rows, node)`, and only those its decision needs.
+///  3. `V::lossless` is true if the emitted law equals the target's, whatever the draft.
+///
+/// Not required: state, or that every draft shape is understood; a rule for chains follows first children.
+template <class V, class Rows = logits_view<float>, class C = philox>
+concept Verifier = requires(const V& verifier, const draft& d, const Rows& rows, law& target, C& chance) {
+  { verifier(d, rows, target, chance) } -> std::same_as<verdict>;
+  { V::lossless } -> std::convertible_to<bool>;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_VERIFY_VERDICT_HPP
