@@ -76,7 +76,7 @@ class proposal {
   static proposal dense(std::span<const float> weights) {
     proposal q(form::dense, weights.size());
     q.weights_ = weights;
-    q.total_ = detail::sum_of_blocks<float>(weights.size(), weight_blocks{{weights.data(), weights.size()}});
+    q.total_ = detail::sum_of_blocks<double>(weights.size(), weight_blocks{weights});
     q.require_total();
     return q;
   }
@@ -126,7 +126,7 @@ class proposal {
         return chosen;
       }
       case form::dense:
-        return detail::draw_from_blocks<float>(vocab_size_, u * total_, weight_blocks{{weights_.data(), vocab_size_}});
+        return detail::draw_from_blocks<double>(vocab_size_, u * total_, weight_blocks{weights_});
     }
     return -1;
   }
@@ -140,10 +140,11 @@ class proposal {
   }
 
  private:
+  /// Dense weights are summed in double, so that the probabilities of a stored law add up to 1 as exactly as p's do.
   struct weight_blocks {
-    logits_row<float> weights;
-    void operator()(std::size_t begin, detail::block<float>& out) const noexcept {
-      detail::gather(weights, begin, out, 0.0F);
+    std::span<const float> weights;
+    void operator()(std::size_t begin, detail::block<double>& out) const noexcept {
+      detail::gather(weights, begin, out);
     }
   };
 

@@ -13,6 +13,13 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
+/// Room for `size` elements, grown at least twofold: asked once a round with a little more each time, a plain reserve
+/// would allocate, and copy everything, every time.
+template <class Vector>
+void reserve_at_least(Vector& vector, std::size_t size) {
+  if (size > vector.capacity()) vector.reserve(std::max(size, 2 * vector.capacity()));
+}
+
 /// A record, by value, of the tokens a causal model holds, kept by whoever feeds it.
 ///
 /// One question replaces all bookkeeping of accepted and rejected tokens: how much of what the model holds is a prefix
@@ -31,8 +38,8 @@ class held_tokens {
   /// prefix counts as unknown.
   void truncate(std::size_t n) noexcept { tokens_.resize(std::min(n, tokens_.size())); }
 
-  /// Makes room, so that `append` does not allocate.
-  void reserve(std::size_t size) { tokens_.reserve(size); }
+  /// Makes room for `size` tokens in all, so that `append` does not allocate.
+  void reserve(std::size_t size) { reserve_at_least(tokens_, size); }
 
   /// To be called after the model has taken the tokens.
   void append(std::span<const token_id> tokens) { tokens_.insert(tokens_.end(), tokens.begin(), tokens.end()); }

@@ -124,7 +124,10 @@ class session {
                               " tokens, but the target's context holds " + std::to_string(capacity_));
     }
     committed_.assign(prompt.begin(), prompt.end());
-    if (options_.max_tokens < reserve_at_most) committed_.reserve(prompt.size() + options_.max_tokens);
+    const std::size_t expected_size = prompt.size() + std::min(options_.max_tokens, reserve_at_most);
+    committed_.reserve(expected_size);
+    target_holds_.reserve(expected_size);
+    feed_.reserve(expected_size);
     prompt_size_ = prompt.size();
     round_ = 0;
     statistics_ = {};
@@ -188,7 +191,7 @@ class session {
 
     // Everything that commit() will need, so that it cannot fail.
     target_holds_.reserve(held + feed_.size());
-    committed_.reserve(committed_.size() + rows);
+    reserve_at_least(committed_, committed_.size() + rows);
     emitted_.reserve(rows);
     log_probabilities_.reserve(rows);
     statistics_.evaluated_at.resize(std::max(statistics_.evaluated_at.size(), drafted.size()));
@@ -281,7 +284,7 @@ class session {
   [[nodiscard]] std::size_t faulty_position() const noexcept { return faulty_position_; }
 
  private:
-  static constexpr std::size_t reserve_at_most = std::size_t{1} << 20;
+  static constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
 
   void require_token(token_id token, const char* where) const {
     if (token < 0 || static_cast<std::size_t>(token) >= law_.vocab_size()) {

@@ -122,6 +122,14 @@ inline void gather(const logits_row<Real>& row, std::size_t begin, block<Real>& 
   for (std::size_t i = out.size; i < padded(out.size); ++i) out.values[i] = padding;
 }
 
+/// Copies weights [begin, begin + out.size) into a block of another type and pads it with zeros.
+template <class Real>
+inline void gather(std::span<const float> weights, std::size_t begin, block<Real>& out) noexcept {
+  out.size = std::min(block_size, weights.size() - begin);
+  for (std::size_t i = 0; i < out.size; ++i) out.values[i] = static_cast<Real>(weights[begin + i]);
+  for (std::size_t i = out.size; i < padded(out.size); ++i) out.values[i] = Real{0};
+}
+
 /// exp(x) for x <= 0 in float, at most 2 units in the last place off; 0 below -87.3, where float loses normal numbers.
 /// x = n ln2 + r with ln2 in two parts (Cody and Waite), then 1 + r + r^2 P(r), P of degree 4 interpolating at the
 /// Chebyshev nodes of [-ln2/2, ln2/2]: 1e-8 relative before rounding.

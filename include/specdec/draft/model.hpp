@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -42,10 +43,10 @@ template <CausalModel Model, LengthPolicy Policy = constant>
 class model_drafter {
  public:
   explicit model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
-      : model_(&model), policy_(std::move(policy)), options_(options) {
-    if (options_.sampling) own_law_.emplace(model.vocab_size(), *options_.sampling);
-    const std::size_t weights = options_.top == 0 ? model.vocab_size() : std::min(options_.top, model.vocab_size());
-    if (options_.top > 0) ids_.resize(weights);
+      : model_(std::addressof(model)), policy_(std::move(policy)), whole_law_(options.top == 0) {
+    if (options.sampling) own_law_.emplace(model.vocab_size(), *options.sampling);
+    const std::size_t weights = whole_law_ ? model.vocab_size() : std::min(options.top, model.vocab_size());
+    if (!whole_law_) ids_.resize(weights);
     weights_.resize(weights);
   }
 
@@ -59,7 +60,8 @@ class model_drafter {
     const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room(request)});
     if (goal == 0) return;
     answer.reserve(goal, goal * weights_.size());
-    held_.reserve(request.context.size() + goal);
+    // What may still be drafted bounds what is left of the text: one reservation lasts.
+    held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
 
     // The last committed token is always fed again: its row is the law of the first drafted token.
     const std::size_t held = std::min(held_.shared_prefix(request.context, model_->size()), request.context.size() - 1);
@@ -97,12 +99,14 @@ class model_drafter {
       throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
                                to_string(q.fault()));
     }
-    return options_.top == 0 ? q.propose_all(weights_) : q.propose_top(ids_, weights_);
+    return whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_);
   }
+
+  static constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
 
   Model* model_;
   Policy policy_;
-  model_drafter_options options_;
+  bool whole_law_;
   std::optional<law> own_law_;
   held_tokens held_;
   std::vector<token_id> ids_;
