@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <span>
 #include <specdec/specdec.hpp>
@@ -14,20 +15,23 @@ class letters {
   void truncate(std::size_t n) { context_.resize(n); }
 
   specdec::logits_view<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows) {
-    logits_.assign(rows * vocab_size(), -9.0F);
+    logits_.assign(rows * vocab_size(), 1e-9F);
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       context_ += static_cast<char>(tokens[i]);
       if (i + rows < tokens.size()) continue;
       const std::string last = context_.substr(context_.size() - std::min(Order, context_.size()));
       float* row = &logits_[(i + rows - tokens.size()) * vocab_size()];
-      for (auto at = text.find(last); at < text.size() - last.size(); at = text.find(last, at + 1))
-        row[static_cast<std::size_t>(text[at + last.size()])] += 9.0F;
+      for (auto at = text_.find(last); at < text_.size() - last.size(); at = text_.find(last, at + 1))
+        row[static_cast<std::size_t>(text_[at + last.size()])] += 1.0F;
     }
+    for (float& x : logits_) x = std::log(x);
     return {logits_.data(), rows, vocab_size()};
   }
 
  private:
-  const std::string text = "she sells sea shells by the sea shore. the shells she sells are sea shells, i am sure. ";
+  const std::string text_ =
+      "she sells sea shells by the sea shore. the shells she sells are sea shells, i am sure. so if she sells "
+      "shells on the sea shore, then i am sure she sells sea shore shells. she sells ";
   std::string context_;
   std::vector<float> logits_;
 };
@@ -37,7 +41,7 @@ int main() {
   letters<2> draft;
   const std::vector<specdec::token_id> prompt{'s', 'h', 'e', ' '};
 
-  const auto result = specdec::speculative_generate(target, draft, prompt, {.gamma = 4, .max_tokens = 70, .seed = 1});
+  const auto result = specdec::speculative_generate(target, draft, prompt, {.gamma = 4, .max_tokens = 90, .seed = 1});
 
   std::cout << "she ";
   for (const auto& token : result.tokens) std::cout << static_cast<char>(token.id);
