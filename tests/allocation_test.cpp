@@ -38,10 +38,10 @@ class still_model {
   std::vector<float> logits_;
 };
 
-void expect_no_allocation_once_warm(double temperature, std::size_t top) {
+void expect_no_allocation_once_warm(const specdec::sampling_params& sampling, std::size_t top) {
   still_model target(3000, 1);
   still_model draft(3000, 2);
-  specdec::session text(3000, {.max_tokens = 2000, .sampling = {temperature}});
+  specdec::session text(3000, {.max_tokens = 2000, .sampling = sampling});
   text.begin(std::vector<token_id>{1, 2, 3});
   specdec::model_drafter drafter(draft, specdec::constant{5}, {.top = top});
   specdec::draft drafted;
@@ -69,9 +69,20 @@ TEST(allocation, is_counted) {
 }
 
 TEST(allocation, rounds_do_not_allocate_once_warm) {
-  expect_no_allocation_once_warm(1.0, 64);
-  expect_no_allocation_once_warm(0.0, 64);
-  expect_no_allocation_once_warm(0.7, 0);
+  expect_no_allocation_once_warm({}, 64);
+  expect_no_allocation_once_warm({.temperature = 0}, 64);
+  expect_no_allocation_once_warm({.temperature = 0.7}, 0);
+  expect_no_allocation_once_warm({.top_k = 40}, 64);
+  expect_no_allocation_once_warm({.top_p = 0.9}, 64);
+  expect_no_allocation_once_warm({.temperature = 0.8,
+                                  .top_k = 100,
+                                  .top_p = 0.95,
+                                  .min_p = 0.01,
+                                  .repetition_penalty = 1.1,
+                                  .frequency_penalty = 0.1,
+                                  .presence_penalty = 0.1,
+                                  .bias = {{5, 1.0}, {7, -2.0}}},
+                                 0);
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ TEST(bundled, acceptances_agree_with_the_overlap_of_the_laws) {
     double expected = 0;
     double variance = 0;
     std::size_t evaluated = 0;
+    specdec::law target_law(target.vocab_size(), {.temperature = temperature});
     for (std::size_t i = 0; i < all.size(); i += 2) {
       specdec::session text(target.vocab_size(), {.max_tokens = 96, .sampling = {temperature}, .seed = i});
       text.begin(tokenizer.encode(all[i]));
@@ -91,7 +92,7 @@ TEST(bundled, acceptances_agree_with_the_overlap_of_the_laws) {
         const auto verdict = text.verify(rows);
         const std::size_t kept = drafted.depth(verdict.kept);
         for (specdec::node_id node = 1; node <= drafted.size() && node <= kept + 1; ++node) {
-          const auto p = text.target_law().of(rows.row(node - 1));
+          const auto p = target_law.of(rows.row(node - 1));
           const auto q = drafted.law_of(node);
           double beta = 0;
           for (const token_id t : q.ids()) beta += std::min(p.probability(t), q.probability(t));

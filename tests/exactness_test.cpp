@@ -3,6 +3,8 @@
 #include <memory>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
+#include <tuple>
+#include <vector>
 
 #include "laws.hpp"
 
@@ -68,8 +70,9 @@ TEST_P(every_vocabulary_and_gamma, sparse_drafts_are_lossless) {
 }
 
 TEST_P(every_vocabulary_and_gamma, point_mass_drafts_are_lossless) {
-  const auto [vocab, gamma] = GetParam();
-  const std::size_t vocab_size = vocab;
+  // Not a structured binding: Clang before 16 does not let lambdas capture those.
+  const std::size_t vocab_size = std::get<0>(GetParam());
+  const std::size_t gamma = std::get<1>(GetParam());
   const auto p = laws::hashed(vocab_size, 5);
   const auto choose = [=](text_view text) {
     return static_cast<token_id>((static_cast<std::size_t>(text.back()) * 3 + text.size()) % vocab_size);

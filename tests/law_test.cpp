@@ -67,7 +67,7 @@ TEST(law, float_rows_are_within_1e6_of_the_exact_law) {
   for (const std::size_t size : interesting_sizes()) {
     const auto logits = random_logits<float>(size, static_cast<std::uint32_t>(size));
     for (const double temperature : {0.3, 1.0, 2.5}) {
-      const law pipeline(size, {temperature});
+      law pipeline(size, {temperature});
       const auto p = pipeline.of(logits_row<float>(logits.data(), size));
       ASSERT_TRUE(p.valid());
       EXPECT_LT(total_variation(p, reference(logits, temperature)), 1e-6) << size << " at " << temperature;
@@ -78,7 +78,7 @@ TEST(law, float_rows_are_within_1e6_of_the_exact_law) {
 TEST(law, double_rows_are_within_1e14_of_the_exact_law) {
   for (const std::size_t size : interesting_sizes()) {
     const auto logits = random_logits<double>(size, static_cast<std::uint32_t>(size));
-    const law pipeline(size, {0.7});
+    law pipeline(size, {0.7});
     EXPECT_LT(total_variation(pipeline.of(logits_row<double>(logits.data(), size)), reference(logits, 0.7)), 1e-14);
   }
 }
@@ -86,7 +86,7 @@ TEST(law, double_rows_are_within_1e14_of_the_exact_law) {
 TEST(law, log_probabilities_are_those_of_the_exact_law) {
   const auto logits = random_logits<float>(5000, 1, 30);
   const auto expected = reference(logits, 1);
-  const law pipeline(5000, {});
+  law pipeline(5000, {});
   const auto p = pipeline.of(logits_row<float>(logits.data(), 5000));
   for (token_id t = 0; t < 5000; ++t) {
     const auto e = static_cast<double>(std::log(expected[static_cast<std::size_t>(t)]));
@@ -98,7 +98,7 @@ TEST(law, a_strided_row_has_the_bits_of_a_contiguous_one) {
   const auto logits = random_logits<float>(2500, 2);
   std::vector<float> spread(2500 * 3, 99.0F);
   for (std::size_t i = 0; i < 2500; ++i) spread[i * 3] = logits[i];
-  const law pipeline(2500, {0.9});
+  law pipeline(2500, {0.9});
   const auto a = pipeline.of(logits_row<float>(logits.data(), 2500));
   const auto b = pipeline.of(logits_row<float>(spread.data(), 2500, 3));
   EXPECT_EQ(a.total(), b.total());
@@ -118,7 +118,7 @@ TEST(law, has_the_same_bits_everywhere) {
       x = static_cast<float>(state >> 8) / 1048576.0F - 8.0F;
     }
     for (const double temperature : {0.5, 1.0, 1.25}) {
-      const law pipeline(size, {temperature});
+      law pipeline(size, {temperature});
       const auto p = pipeline.of(logits_row<float>(logits.data(), size));
       hash = (hash ^ std::bit_cast<std::uint64_t>(p.total())) * 1099511628211U;
       for (std::size_t t = 0; t < size; t += 7) {
@@ -134,7 +134,7 @@ TEST(law, greedy_takes_the_lowest_of_equal_maxima) {
   std::vector<float> logits(3000, 1.0F);
   logits[1500] = 2.0F;
   logits[2500] = 2.0F;
-  const law pipeline(3000, {0.0});
+  law pipeline(3000, {0.0});
   const auto p = pipeline.of(logits_row<float>(logits.data(), 3000));
   EXPECT_EQ(p.mode(), 1500);
   EXPECT_EQ(p.probability(1500), 1.0);
@@ -145,7 +145,7 @@ TEST(law, greedy_takes_the_lowest_of_equal_maxima) {
 }
 
 TEST(law, names_what_is_wrong_with_a_row) {
-  const law pipeline(40, {});
+  law pipeline(40, {});
   std::vector<float> logits(40, 0.5F);
   const auto fault = [&] { return pipeline.of(logits_row<float>(logits.data(), logits.size())).fault(); };
   EXPECT_EQ(fault(), row_fault::none);
@@ -165,7 +165,7 @@ TEST(law, impossible_tokens_are_never_drawn) {
   std::vector<float> logits(100, -infinity);
   logits[3] = 0;
   logits[97] = 0;
-  const law pipeline(100, {});
+  law pipeline(100, {});
   const auto p = pipeline.of(logits_row<float>(logits.data(), 100));
   EXPECT_EQ(p.draw(0), 3);
   EXPECT_EQ(p.draw(0.4999), 3);
@@ -191,7 +191,12 @@ TEST(law, reads_a_row_once_a_round) {
     }
   } rows;
   law pipeline(3, {});
-  pipeline.begin_round(3);
+  const std::vector<token_id> context{0};
+  const specdec::philox chance;
+  specdec::draft drafted;
+  drafted.begin({.context = context});
+  drafted.extend(drafted.extend(specdec::root, proposal::point_mass(3, 1), chance), proposal::point_mass(3, 2), chance);
+  pipeline.begin_round(context, 1, drafted);
   const auto first = pipeline.at(rows, 1);
   rows.logits = {5, 5, 5};  // what was read is remembered
   EXPECT_EQ(pipeline.at(rows, 1).total(), first.total());
@@ -221,7 +226,7 @@ void expect_draws_follow(const Law& p, double slack) {
 TEST(draws, follow_the_law) {
   for (const std::size_t size : {1U, 2U, 17U, 1024U, 1500U, 5000U}) {
     const auto logits = random_logits<float>(size, 3);
-    const law pipeline(size, {1.1});
+    law pipeline(size, {1.1});
     expect_draws_follow(pipeline.of(logits_row<float>(logits.data(), size)), 5e-7);
     const auto exact = random_logits<double>(size, 4);
     expect_draws_follow(pipeline.of(logits_row<double>(exact.data(), size)), 1e-12);
@@ -242,9 +247,10 @@ TEST(draws, follow_a_residual) {
   constexpr std::size_t size = 2600;
   const auto target = random_logits<double>(size, 5);
   const auto drafted = random_logits<float>(size, 6);
-  const law pipeline(size, {});
+  law pipeline(size, {});
+  law draft_pipeline(size, {});
   const auto p = pipeline.of(logits_row<double>(target.data(), size));
-  const auto draft_law = pipeline.of(logits_row<float>(drafted.data(), size));
+  const auto draft_law = draft_pipeline.of(logits_row<float>(drafted.data(), size));
   std::vector<float> weights(size);
   std::vector<token_id> ids(40);
   std::vector<float> top(40);
@@ -270,7 +276,7 @@ TEST(draws, follow_a_residual) {
 
 TEST(residual, that_vanishes_is_the_target_and_says_so) {
   const std::vector<double> logits(4, 0.0);
-  const law pipeline(4, {});
+  law pipeline(4, {});
   const auto p = pipeline.of(logits_row<double>(logits.data(), 4));
   const std::vector<float> same(4, 1.0F);
   const specdec::residual left(p, proposal::dense(same));
@@ -281,7 +287,7 @@ TEST(residual, that_vanishes_is_the_target_and_says_so) {
 
 TEST(proposal, top_keeps_the_most_probable_and_ties_go_to_lower_ids) {
   const std::vector<float> logits{0, 3, -infinity, 3, 2, 3, 1};
-  const law pipeline(7, {});
+  law pipeline(7, {});
   const auto q = pipeline.of(logits_row<float>(logits.data(), 7));
   std::vector<token_id> ids(2);
   std::vector<float> weights(2);

@@ -6,10 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -27,13 +28,15 @@ std::string contents(const fs::path& path) {
 /// Every header's path below include/specdec, with those it includes.
 std::map<std::string, std::set<std::string>> include_graph() {
   std::map<std::string, std::set<std::string>> graph;
-  const std::regex include(R"(#include\s+"([^"]+)\")");
   for (const auto& entry : fs::recursive_directory_iterator(include_dir)) {
     if (entry.path().extension() != ".hpp") continue;
     auto& included = graph[fs::relative(entry.path(), include_dir).generic_string()];
-    const std::string text = contents(entry.path());
-    for (std::sregex_iterator match(text.begin(), text.end(), include), end; match != end; ++match) {
-      const auto resolved = (entry.path().parent_path() / (*match)[1].str()).lexically_normal();
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);) {
+      constexpr std::string_view directive = "#include \"";
+      if (line.rfind(directive, 0) != 0) continue;
+      const std::string target = line.substr(directive.size(), line.rfind('"') - directive.size());
+      const auto resolved = (entry.path().parent_path() / target).lexically_normal();
       included.insert(fs::relative(resolved, include_dir).generic_string());
     }
   }

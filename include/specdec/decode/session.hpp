@@ -112,7 +112,8 @@ class session {
   session(std::size_t vocab_size, const generate_options& options, Rule rule, Randomness randomness)
       : options_(options), rule_(std::move(rule)), chance_(std::move(randomness)), law_(vocab_size, options.sampling) {}
 
-  /// Starts a text. Throws std::invalid_argument if the prompt is empty or has a token outside the vocabulary, and
+  /// Starts a text, or another one: what the target already holds of it (a prompt shared with the last text, say) is
+  /// not fed again. Throws std::invalid_argument if the prompt is empty or has a token outside the vocabulary, and
   /// std::length_error if it is longer than the capacity given to `limit`.
   void begin(std::span<const token_id> prompt) {
     if (prompt.empty()) {
@@ -157,7 +158,7 @@ class session {
     const std::size_t wanted = options_.max_tokens - generated().size() - 1;
     const std::size_t room = capacity_ - committed_.size();
     const std::size_t depth = std::min(wanted, room);
-    return {committed_, depth, room, &law_, round_, 0};
+    return {committed_, depth, room, &law_, prompt_size_, round_, 0};
   }
 
   [[nodiscard]] Randomness& chance() noexcept { return chance_; }
@@ -196,7 +197,7 @@ class session {
     log_probabilities_.reserve(rows);
     statistics_.evaluated_at.resize(std::max(statistics_.evaluated_at.size(), drafted.size()));
     statistics_.accepted_at.resize(statistics_.evaluated_at.size());
-    law_.begin_round(rows);
+    law_.begin_round(committed_, prompt_size_, drafted);
     return {held, feed_, parents_, rows};
   }
 

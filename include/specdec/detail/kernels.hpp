@@ -4,8 +4,8 @@
 /// @file
 /// All floating-point arithmetic over a vocabulary, in one place, because its bits are a promise.
 ///
-/// A vocabulary is walked in blocks of 1024 tokens. Within a block, element i belongs to virtual lane i % 16; a lane
-/// is summed in order of i, the 16 lane sums in a fixed pairwise tree, and the block sums in double in order of the
+/// A vocabulary is walked in blocks of 1024 tokens. Within a block, element i belongs to virtual lane i % 16; a lane is
+/// summed in order of i, the 16 lane sums in a fixed pairwise tree, and the block sums in double in order of the
 /// blocks. The width of the registers that hold the lanes is not part of that order, and no multiplication feeds an
 /// addition without passing a barrier against contraction; so the result is the same to the last bit on every
 /// instruction set, compiler, optimisation level and under every -m flag.
@@ -21,6 +21,7 @@
 #include <limits>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "../types.hpp"
 
@@ -110,9 +111,38 @@ struct block {
   }
 };
 
+/// A logit that stands in for a row's own.
+struct edit {
+  token_id token = -1;
+  double logit = 0;
+};
+
+/// A row of logits with some of them replaced; `edits` ascend by token. A view.
+template <class Real>
+struct edited_row {
+  logits_row<Real> row;
+  std::span<const edit> edits = {};
+
+  [[nodiscard]] std::size_t size() const noexcept { return row.size(); }
+
+  [[nodiscard]] Real operator[](std::size_t token) const noexcept {
+    if (edits.empty()) return row[token];
+    const auto at = first_edit(token);
+    const bool replaced = at != edits.end() && static_cast<std::size_t>(at->token) == token;
+    return replaced ? static_cast<Real>(at->logit) : row[token];
+  }
+
+  /// The first edit of this or a later token.
+  [[nodiscard]] std::span<const edit>::iterator first_edit(std::size_t token) const noexcept {
+    return std::lower_bound(edits.begin(), edits.end(), token,
+                            [](const edit& e, std::size_t t) { return static_cast<std::size_t>(e.token) < t; });
+  }
+};
+
 /// Copies tokens [begin, begin + out.size) of a row into a block and pads it with `padding`.
 template <class Real>
-inline void gather(const logits_row<Real>& row, std::size_t begin, block<Real>& out, Real padding) noexcept {
+inline void gather(const edited_row<Real>& source, std::size_t begin, block<Real>& out, Real padding) noexcept {
+  const logits_row<Real>& row = source.row;
   out.size = std::min(block_size, row.size() - begin);
   if (row.stride() == 1) {
     std::memcpy(out.values, row.data() + begin, out.size * sizeof(Real));
@@ -120,6 +150,12 @@ inline void gather(const logits_row<Real>& row, std::size_t begin, block<Real>& 
     for (std::size_t i = 0; i < out.size; ++i) out.values[i] = row[begin + i];
   }
   for (std::size_t i = out.size; i < padded(out.size); ++i) out.values[i] = padding;
+  if (source.edits.empty()) return;
+  for (auto e = source.first_edit(begin); e != source.edits.end(); ++e) {
+    const std::size_t index = static_cast<std::size_t>(e->token) - begin;
+    if (index >= out.size) break;
+    out.values[index] = static_cast<Real>(e->logit);
+  }
 }
 
 /// Copies weights [begin, begin + out.size) into a block of another type and pads it with zeros.
@@ -176,7 +212,7 @@ struct extremum {
 
 /// Maximum, its lowest index, and whether any logit is NaN. O(V), one pass.
 template <class Real>
-inline extremum<Real> maximum(const logits_row<Real>& row) noexcept {
+inline extremum<Real> maximum(const edited_row<Real>& row) noexcept {
   constexpr Real lowest = -std::numeric_limits<Real>::infinity();
   extremum<Real> found;
   block<Real> logits;
@@ -220,19 +256,51 @@ inline Real exponential(Real x, Real maximum, Real inverse_temperature) noexcept
   return values[0];
 }
 
-/// The weights of one block of a row.
+/// Where a filtered law ends: the tokens with a logit above `logit`, and of those that equal it the ids up to `last`.
+/// Filters keep the head of the vocabulary sorted by logit, then by id; so one pair says it all, and nothing is sorted.
 template <class Real>
-inline void exponentials(const logits_row<Real>& row, std::size_t begin, Real maximum, Real inverse_temperature,
-                         block<Real>& out) noexcept {
-  gather(row, begin, out, -std::numeric_limits<Real>::infinity());
-  for (std::size_t i = 0; i < padded(out.size); i += part_size<Real>) {
-    const part<Real> x = load(out.values + i) - maximum;
-    store(out.values + i, exp_nonpositive(rounded(x * inverse_temperature)));
+struct cutoff {
+  Real logit = -std::numeric_limits<Real>::infinity();
+  token_id last = std::numeric_limits<token_id>::max();
+
+  [[nodiscard]] bool cuts() const noexcept { return logit != -std::numeric_limits<Real>::infinity(); }
+  [[nodiscard]] bool keeps(Real x, token_id token) const noexcept { return x > logit || (x == logit && token <= last); }
+};
+
+/// Lowers to -inf what a cutoff drops from a block of logits.
+template <class Real>
+inline void cut(block<Real>& logits, std::size_t begin, const cutoff<Real>& limit) noexcept {
+  constexpr Real lowest = -std::numeric_limits<Real>::infinity();
+  for (std::size_t i = 0; i < padded(logits.size); i += part_size<Real>) {
+    const part<Real> x = load(logits.values + i);
+    store(logits.values + i, x >= limit.logit ? x : part<Real>{} + lowest);
+  }
+  const std::size_t behind = static_cast<std::size_t>(limit.last) + 1;
+  for (std::size_t i = behind > begin ? behind - begin : 0; i < logits.size; ++i) {
+    if (logits.values[i] == limit.logit) logits.values[i] = lowest;
   }
 }
 
-/// The sum of a vocabulary's worth of blocks. `fill(begin, block)` must fill the block that starts at `begin`.
-/// O(V) and one block of stack.
+/// Replaces a block of logits by their weights.
+template <class Real>
+inline void exponentiate(block<Real>& values, Real maximum, Real inverse_temperature) noexcept {
+  for (std::size_t i = 0; i < padded(values.size); i += part_size<Real>) {
+    const part<Real> x = load(values.values + i) - maximum;
+    store(values.values + i, exp_nonpositive(rounded(x * inverse_temperature)));
+  }
+}
+
+/// The weights of one block of a row, zero where the cutoff drops a token.
+template <class Real>
+inline void exponentials(const edited_row<Real>& row, std::size_t begin, const cutoff<Real>& limit, Real maximum,
+                         Real inverse_temperature, block<Real>& out) noexcept {
+  gather(row, begin, out, -std::numeric_limits<Real>::infinity());
+  if (limit.cuts()) cut(out, begin, limit);
+  exponentiate(out, maximum, inverse_temperature);
+}
+
+/// The sum of a vocabulary's worth of blocks. `fill(begin, block)` must fill the block that starts at `begin`. O(V) and
+/// one block of stack.
 template <class Real, class Fill>
 inline double sum_of_blocks(std::size_t vocab_size, Fill&& fill) {
   block<Real> weights;
@@ -244,10 +312,10 @@ inline double sum_of_blocks(std::size_t vocab_size, Fill&& fill) {
   return total;
 }
 
-/// Inverse transform over blocks: the first token at which the running sum exceeds `goal`, 0 <= goal < the sum.
-/// Whole blocks are passed by their sums and one block is scanned, so the answer does not depend on register width.
-/// Where rounding leaves the goal beyond the last weight, the last token of positive weight is taken.
-/// Returns -1 only if every weight is zero.
+/// Inverse transform over blocks: the first token at which the running sum exceeds `goal`, 0 <= goal < the sum. Whole
+/// blocks are passed by their sums and one block is scanned, so the answer does not depend on register width. Where
+/// rounding leaves the goal beyond the last weight, the last token of positive weight is taken. Returns -1 only if
+/// every weight is zero.
 template <class Real, class Fill>
 inline token_id draw_from_blocks(std::size_t vocab_size, double goal, Fill&& fill) {
   block<Real> weights;
@@ -316,30 +384,117 @@ inline void subtract_dense(block<Real>& values, std::size_t begin, std::span<con
   }
 }
 
-/// The ids of the `ids.size()` highest logits that are not -inf, ties to lower ids, in no particular order; returns
-/// how many there are. O(V) plus O(log k) for each logit that enters the running selection.
+/// The order filters see: higher logits first, of equal ones lower ids.
 template <class Real>
-inline std::size_t top(const logits_row<Real>& row, std::span<token_id> ids) noexcept {
-  const auto precedes = [&row](token_id a, token_id b) {
+[[nodiscard]] inline auto more_probable_in(const edited_row<Real>& row) noexcept {
+  return [&row](token_id a, token_id b) {
     const Real x = row[static_cast<std::size_t>(a)];
     const Real y = row[static_cast<std::size_t>(b)];
     return x > y || (x == y && a < b);
   };
+}
+
+/// The ids of the `ids.size()` most probable tokens that the cutoff keeps and that are not at -inf, in no particular
+/// order; returns how many there are. O(V) plus O(log k) for each logit that enters the running selection.
+template <class Real>
+inline std::size_t top(const edited_row<Real>& row, const cutoff<Real>& limit, std::span<token_id> ids) noexcept {
+  constexpr Real lowest = -std::numeric_limits<Real>::infinity();
+  const auto precedes = more_probable_in(row);
+  block<Real> logits;
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    if (row[i] == -std::numeric_limits<Real>::infinity()) continue;
-    const auto id = static_cast<token_id>(i);
-    const auto end = [&] { return ids.begin() + static_cast<std::ptrdiff_t>(kept); };
-    if (kept < ids.size()) {
+  Real least = lowest;
+  for (std::size_t begin = 0; begin < row.size(); begin += block_size) {
+    gather(row, begin, logits, lowest);
+    if (limit.cuts()) cut(logits, begin, limit);
+    for (std::size_t i = 0; i < logits.size; ++i) {
+      if (!(logits.values[i] > least)) continue;
+      const auto id = static_cast<token_id>(begin + i);
+      const auto end = [&] { return ids.begin() + static_cast<std::ptrdiff_t>(kept); };
+      if (kept == ids.size()) {
+        std::pop_heap(ids.begin(), end(), precedes);
+        ids[--kept] = id;
+      }
       ids[kept++] = id;
       std::push_heap(ids.begin(), end(), precedes);
-    } else if (row[i] > row[static_cast<std::size_t>(ids.front())]) {
-      std::pop_heap(ids.begin(), end(), precedes);
-      ids[kept - 1] = id;
-      std::push_heap(ids.begin(), end(), precedes);
+      if (kept == ids.size()) least = row[static_cast<std::size_t>(ids.front())];
     }
   }
   return kept;
+}
+
+/// Cells of the histogram that `cutoff_at_mass` uses: 1/32 nat wide, as far down as float weights are not zero.
+inline constexpr std::size_t histogram_cells = 88 * 32;
+
+/// The shortest head of the vocabulary, sorted by `more_probable_in`, whose share of the mass that `limit` keeps
+/// reaches `share`, 0 < share < 1. Two passes: one adds the mass up in cells of equal logits, nearly; the other orders
+/// the tokens of the one cell in which the share is reached. O(V) plus sorting that cell.
+/// @param cells scratch of histogram_cells numbers
+/// @param scratch  scratch for the tokens of one cell
+template <class Real, class Ids>
+inline cutoff<Real> cutoff_at_mass(const edited_row<Real>& row, const cutoff<Real>& limit, Real maximum,
+                                   Real inverse_temperature, double share, std::span<double> cells, Ids& scratch) {
+  constexpr Real lowest = -std::numeric_limits<Real>::infinity();
+  const auto cell_of = [&](Real x) {
+    const Real distance = rounded((maximum - x) * inverse_temperature) * Real{32};
+    constexpr auto last = static_cast<Real>(histogram_cells - 1);
+    return static_cast<std::size_t>(distance < last ? distance : last);
+  };
+  std::fill(cells.begin(), cells.end(), 0.0);
+  block<Real> logits;
+  block<Real> weights;
+  const auto for_each_kept = [&](auto&& visit) {
+    for (std::size_t begin = 0; begin < row.size(); begin += block_size) {
+      gather(row, begin, logits, lowest);
+      if (limit.cuts()) cut(logits, begin, limit);
+      visit(begin);
+    }
+  };
+  for_each_kept([&](std::size_t) {
+    weights = logits;
+    exponentiate(weights, maximum, inverse_temperature);
+    for (std::size_t i = 0; i < logits.size; ++i) {
+      if (logits.values[i] != lowest) cells[cell_of(logits.values[i])] += static_cast<double>(weights.values[i]);
+    }
+  });
+  double total = 0;
+  for (const double mass : cells) total += mass;
+  const double goal = share * total;
+  double above = 0;
+  std::size_t crossing = 0;
+  while (crossing + 1 < cells.size() && above + cells[crossing] < goal) above += cells[crossing++];
+
+  scratch.clear();
+  for_each_kept([&](std::size_t begin) {
+    for (std::size_t i = 0; i < logits.size; ++i) {
+      if (logits.values[i] != lowest && cell_of(logits.values[i]) == crossing) {
+        scratch.push_back(static_cast<token_id>(begin + i));
+      }
+    }
+  });
+  std::sort(scratch.begin(), scratch.end(), more_probable_in(row));
+  for (const token_id id : scratch) {
+    const Real x = row[static_cast<std::size_t>(id)];
+    above += static_cast<double>(exponential(x, maximum, inverse_temperature));
+    if (above >= goal) return {x, id};
+  }
+  return scratch.empty() ? limit : cutoff<Real>{row[static_cast<std::size_t>(scratch.back())], scratch.back()};
+}
+
+/// The cutoff that keeps tokens of weight at least `share`, 0 < share <= 1; at most what `limit` keeps. O(V).
+template <class Real>
+inline cutoff<Real> cutoff_at_weight(const edited_row<Real>& row, const cutoff<Real>& limit, Real maximum,
+                                     Real inverse_temperature, double share) noexcept {
+  constexpr Real lowest = -std::numeric_limits<Real>::infinity();
+  block<Real> logits;
+  Real least = maximum;
+  for (std::size_t begin = 0; begin < row.size(); begin += block_size) {
+    gather(row, begin, logits, lowest);
+    for (std::size_t i = 0; i < logits.size; ++i) {
+      const Real x = logits.values[i];
+      if (x < least && static_cast<double>(exponential(x, maximum, inverse_temperature)) >= share) least = x;
+    }
+  }
+  return least > limit.logit ? cutoff<Real>{least} : limit;
 }
 
 }  // namespace specdec::inline SPECDEC_ABI::detail

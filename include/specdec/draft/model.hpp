@@ -43,8 +43,11 @@ template <CausalModel Model, LengthPolicy Policy = constant>
 class model_drafter {
  public:
   explicit model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
-      : model_(std::addressof(model)), policy_(std::move(policy)), whole_law_(options.top == 0) {
-    if (options.sampling) own_law_.emplace(model.vocab_size(), *options.sampling);
+      : model_(std::addressof(model)),
+        policy_(std::move(policy)),
+        whole_law_(options.top == 0),
+        follows_target_(!options.sampling) {
+    if (options.sampling) law_.emplace(model.vocab_size(), *options.sampling);
     const std::size_t weights = whole_law_ ? model.vocab_size() : std::min(options.top, model.vocab_size());
     if (!whole_law_) ids_.resize(weights);
     weights_.resize(weights);
@@ -59,6 +62,9 @@ class model_drafter {
   void propose(const draft_request& request, C& chance, draft& answer) {
     const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room(request)});
     if (goal == 0) return;
+    if (follows_target_ && !(law_ && law_->params() == request.target_law->params())) {
+      law_.emplace(model_->vocab_size(), request.target_law->params());
+    }
     answer.reserve(goal, goal * weights_.size());
     // What may still be drafted bounds what is left of the text: one reservation lasts.
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
@@ -73,7 +79,7 @@ class model_drafter {
     for (;;) {
       const auto rows = model_->decode(unread, 1);
       held_.append(unread);
-      tip = answer.extend(tip, propose_from(rows, request), chance);
+      tip = answer.extend(tip, propose_from(rows, request, answer), chance);
       if (answer.depth(tip) == goal) return;
       unread = answer.tokens().last(1);
     }
@@ -92,9 +98,8 @@ class model_drafter {
   }
 
   template <LogitsRows Rows>
-  [[nodiscard]] proposal propose_from(const Rows& rows, const draft_request& request) {
-    const law& pipeline = own_law_ ? *own_law_ : *request.target_law;
-    const auto q = pipeline.of(rows.row(0));
+  [[nodiscard]] proposal propose_from(const Rows& rows, const draft_request& request, const draft& answer) {
+    const auto q = law_->of(rows.row(0), {request.context, answer.tokens(), request.prompt_size});
     if (!q.valid()) {
       throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
                                to_string(q.fault()));
@@ -107,7 +112,8 @@ class model_drafter {
   Model* model_;
   Policy policy_;
   bool whole_law_;
-  std::optional<law> own_law_;
+  bool follows_target_;
+  std::optional<law> law_;
   held_tokens held_;
   std::vector<token_id> ids_;
   std::vector<float> weights_;

@@ -5,219 +5,190 @@
 /// From a row of logits to the law of one token: the only path there is, for target and draft alike.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <span>
+#include <stdexcept>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../detail/kernels.hpp"
 #include "../proposal.hpp"
 #include "../types.hpp"
+#include "distribution.hpp"
 #include "params.hpp"
+#include "penalties.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
-
-/// Why a row of logits defines no law. -inf is legal for single tokens and means probability 0.
-enum class row_fault : std::uint8_t {
-  none,
-  wrong_width,            ///< the row has another number of logits than the vocabulary has tokens
-  nan,                    ///< a logit is NaN
-  positive_infinity,      ///< a logit is +inf
-  all_negative_infinity,  ///< no token is possible
-};
-
-/// The fault in words, for messages.
-[[nodiscard]] constexpr const char* to_string(row_fault fault) noexcept {
-  switch (fault) {
-    case row_fault::none:
-      return "no fault";
-    case row_fault::wrong_width:
-      return "a width other than the vocabulary's";
-    case row_fault::nan:
-      return "NaN";
-    case row_fault::positive_infinity:
-      return "+inf";
-    case row_fault::all_negative_infinity:
-      return "nothing but -inf";
-  }
-  return "an unknown fault";
-}
-
-/// The law of one token: softmax(row / temperature), or all mass on the highest logit at temperature 0.
-///
-/// A view of the row, valid as long as the row is. Made by `law::at`. Nothing but the maximum and the normaliser is
-/// computed beforehand: one token's probability costs one exponential. Models `DiscreteLaw` if `valid()`.
-template <class Real>
-class distribution {
- public:
-  /// The numbers that, with the row, make the law.
-  struct summary {
-    Real maximum = 0;
-    Real inverse_temperature = 0;  ///< 0 stands for greedy
-    double total = 0;              ///< sum of exp((x - maximum) * inverse_temperature)
-    token_id highest = -1;
-    row_fault fault = row_fault::none;
-  };
-
-  distribution(logits_row<Real> row, const summary& s) noexcept : row_(row), summary_(s) {}
-
-  /// Reads the row once for its maximum and once for the normaliser. O(V).
-  static summary summarize(const logits_row<Real>& row, std::size_t vocab_size,
-                           const sampling_params& params) noexcept {
-    summary s;
-    if (row.size() != vocab_size) {
-      s.fault = row_fault::wrong_width;
-      return s;
-    }
-    const auto found = detail::maximum(row);
-    s.maximum = found.maximum;
-    s.highest = found.index;
-    if (found.has_nan) {
-      s.fault = row_fault::nan;
-    } else if (found.index < 0) {
-      s.fault = row_fault::all_negative_infinity;
-    } else if (found.maximum == std::numeric_limits<Real>::infinity()) {
-      s.fault = row_fault::positive_infinity;
-    } else if (params.temperature > 0) {
-      s.inverse_temperature = static_cast<Real>(1 / params.temperature);
-      s.total = detail::sum_of_blocks<Real>(vocab_size, blocks_of(row, s));
-    }
-    return s;
-  }
-
-  [[nodiscard]] bool valid() const noexcept { return summary_.fault == row_fault::none; }
-  [[nodiscard]] row_fault fault() const noexcept { return summary_.fault; }
-  [[nodiscard]] std::size_t vocab_size() const noexcept { return row_.size(); }
-
-  /// The most probable token; the lowest id among equals.
-  [[nodiscard]] token_id mode() const noexcept { return summary_.highest; }
-  /// True at temperature 0: `mode()` has probability 1.
-  [[nodiscard]] bool greedy() const noexcept { return summary_.inverse_temperature == Real{0}; }
-
-  /// p(token). O(1).
-  [[nodiscard]] double probability(token_id token) const noexcept {
-    if (greedy()) return token == mode() ? 1.0 : 0.0;
-    return static_cast<double>(detail::exponential(row_[static_cast<std::size_t>(token)], summary_.maximum,
-                                                   summary_.inverse_temperature)) /
-           summary_.total;
-  }
-
-  /// ln p(token); -inf if it cannot be drawn. Accurate also where p itself has underflowed. O(1).
-  [[nodiscard]] double log_probability(token_id token) const noexcept {
-    if (greedy()) return token == mode() ? 0.0 : -std::numeric_limits<double>::infinity();
-    const double distance =
-        static_cast<double>(row_[static_cast<std::size_t>(token)]) - static_cast<double>(summary_.maximum);
-    return distance * static_cast<double>(summary_.inverse_temperature) - std::log(summary_.total);
-  }
-
-  /// The token at which the running sum of p exceeds u, 0 <= u < 1. O(V); O(1) when greedy.
-  [[nodiscard]] token_id draw(double u) const noexcept {
-    if (greedy()) return mode();
-    return detail::draw_from_blocks<Real>(row_.size(), u * summary_.total, blocks());
-  }
-
-  /// The whole law as a draft: every token's weight, written to `weights`, which must have vocab_size() elements and
-  /// outlive the proposal. A point mass when greedy. O(V).
-  [[nodiscard]] proposal propose_all(std::span<float> weights) const {
-    SPECDEC_ASSERT(weights.size() == vocab_size());
-    if (greedy()) return proposal::point_mass(vocab_size(), mode());
-    detail::block<Real> block;
-    for (std::size_t begin = 0; begin < vocab_size(); begin += detail::block_size) {
-      blocks()(begin, block);
-      std::transform(block.values, block.values + block.size, weights.begin() + static_cast<std::ptrdiff_t>(begin),
-                     [](Real w) { return static_cast<float>(w); });
-    }
-    return proposal::dense(weights);
-  }
-
-  /// The law cut to its `ids.size()` most probable tokens (ties to lower ids) and renormalised, as a draft. The spans
-  /// must have equal sizes and outlive the proposal. A point mass when greedy. O(V + k log k) in practice.
-  [[nodiscard]] proposal propose_top(std::span<token_id> ids, std::span<float> weights) const {
-    SPECDEC_ASSERT(!ids.empty() && ids.size() == weights.size());
-    if (greedy()) return proposal::point_mass(vocab_size(), mode());
-    const std::size_t kept = detail::top(row_, ids);
-    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(kept));
-    for (std::size_t i = 0; i < kept; ++i) {
-      weights[i] = static_cast<float>(
-          detail::exponential(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, summary_.inverse_temperature));
-    }
-    return proposal::sparse(vocab_size(), ids.first(kept), weights.first(kept));
-  }
-
-  /// Fills blocks with unnormalised weights; their sum is `total()`. For laws made out of this one.
-  [[nodiscard]] auto blocks() const noexcept { return blocks_of(row_, summary_); }
-  [[nodiscard]] double total() const noexcept { return summary_.total; }
-
- private:
-  static auto blocks_of(const logits_row<Real>& row, const summary& s) noexcept {
-    return [row, maximum = s.maximum, inverse = s.inverse_temperature](std::size_t begin, detail::block<Real>& out) {
-      detail::exponentials(row, begin, maximum, inverse, out);
-    };
-  }
-
-  logits_row<Real> row_;
-  summary summary_;
-};
 
 /// The element type of the rows that `Rows::row(i)` returns.
 template <class Rows>
 using row_value = typename std::remove_cvref_t<decltype(std::declval<const Rows&>().row(std::size_t{}))>::value_type;
 
-/// The pipeline from rows to laws, with the user's parameters and a memory of the rows already read in this round.
+/// The pipeline from rows to laws: penalties, bias, temperature, filters; with a memory of the rows already read in
+/// this round.
 ///
 /// The memory makes laziness cheap: a verifier asks for row i when, and only if, its decision needs it; whoever asks
 /// again (for a log-probability, say) pays nothing.
 class law {
  public:
   /// Throws std::invalid_argument for bad parameters or an empty vocabulary.
-  law(std::size_t vocab_size, const sampling_params& params) : vocab_size_(vocab_size), params_(params) {
-    if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
-    params.validate();
+  law(std::size_t vocab_size, const sampling_params& params)
+      : vocab_size_(checked(vocab_size, params)), params_(params), editor_(vocab_size, params) {
+    single_ = new_place();
+    if (params_.top_k > 0) ids_.reserve(std::min(params_.top_k, vocab_size));
+    if (params_.top_p < 1) {
+      cells_.resize(detail::histogram_cells);
+      ids_.reserve(vocab_size);
+    }
   }
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
   [[nodiscard]] const sampling_params& params() const noexcept { return params_; }
 
-  /// Forgets the rows of the last round and makes room for `rows` new ones. Allocates only when rounds grow.
-  void begin_round(std::size_t rows) { seen_.assign(rows, remembered{}); }
-
-  /// The law behind `node`, from row `node` of the target's answer; O(V) the first time in a round, then O(1).
-  /// The result may be a fault: ask `valid()` before using it. Precondition: node < rows given to begin_round().
-  template <class Rows>
-  [[nodiscard]] distribution<row_value<Rows>> at(const Rows& rows, node_id node) {
-    using Real = row_value<Rows>;
-    const logits_row<Real> row = rows.row(node);
-    SPECDEC_ASSERT(node < seen_.size());
-    remembered& m = seen_[node];
-    if (!m.known) {
-      const auto s = distribution<Real>::summarize(row, vocab_size_, params_);
-      m = {true, s.fault, s.highest, static_cast<double>(s.maximum), s.total};
-    }
-    const Real inverse = params_.temperature > 0 ? static_cast<Real>(1 / params_.temperature) : Real{0};
-    return {row, {static_cast<Real>(m.maximum), inverse, m.total, m.highest, m.fault}};
+  /// Forgets the last round, and takes up one that verifies `drafted` behind `committed`, of which the first
+  /// `prompt_size` tokens are the prompt. Both must stay as they are until the round ends. Allocates only when rounds
+  /// grow.
+  void begin_round(std::span<const token_id> committed, std::size_t prompt_size, const draft& drafted) {
+    text_ = {committed, {}, prompt_size};
+    drafted_ = &drafted;
+    while (places_.size() <= drafted.size()) places_.push_back(new_place());
+    path_.reserve(drafted.size());
+    for (place& p : places_) p.known = false;
   }
 
-  /// The law of a single row, without memory: what a drafter needs.
+  /// The law behind `node`, from row `node` of the target's answer; O(V) the first time in a round, then O(1). The
+  /// result may be a fault: ask `valid()` before using it. Precondition: the node is in the round's draft.
+  template <class Rows>
+  [[nodiscard]] distribution<row_value<Rows>> at(const Rows& rows, node_id node) {
+    SPECDEC_ASSERT(drafted_ != nullptr && node <= drafted_->size());
+    const auto row = rows.row(node);
+    place& p = places_[node];
+    if (!p.known) {
+      if (editor_.edits()) {
+        path_.resize(drafted_->depth(node));
+        for (node_id n = node; n != root; n = drafted_->parent(n)) path_[drafted_->depth(n) - 1] = drafted_->token(n);
+        text_.drafted = path_;
+      }
+      study(row, text_, p);
+    }
+    return recall(row, p);
+  }
+
+  /// The law of a single row behind `text`: what a drafter needs. O(V). The result is valid until the next question.
   template <class Real>
-  [[nodiscard]] distribution<Real> of(const logits_row<Real>& row) const noexcept {
-    return {row, distribution<Real>::summarize(row, vocab_size_, params_)};
+  [[nodiscard]] distribution<Real> of(const logits_row<Real>& row, const text_so_far& text = {}) {
+    study(row, text, single_);
+    return recall(row, single_);
   }
 
  private:
-  struct remembered {
+  /// What is remembered of a row; numbers in double hold those of any element type.
+  struct place {
     bool known = false;
     row_fault fault = row_fault::none;
     token_id highest = -1;
     double maximum = 0;
     double total = 0;
+    detail::cutoff<double> limit;
+    std::vector<detail::edit> edits;
   };
+
+  [[nodiscard]] place new_place() const {
+    place p;
+    p.edits.reserve(editor_.most_edits());
+    return p;
+  }
+
+  static std::size_t checked(std::size_t vocab_size, const sampling_params& params) {
+    if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
+    params.validate(vocab_size);
+    return vocab_size;
+  }
+
+  template <class Real>
+  void study(const logits_row<Real>& row, const text_so_far& text, place& p) {
+    p.known = true;
+    p.fault = row_fault::none;
+    p.limit = {};
+    if (row.size() != vocab_size_) {
+      p.fault = row_fault::wrong_width;
+      return;
+    }
+    if (editor_.edits()) editor_.edit(row, text, p.edits);
+    const detail::edited_row<Real> edited{row, p.edits};
+    const auto found = detail::maximum(edited);
+    p.maximum = static_cast<double>(found.maximum);
+    p.highest = found.index;
+    if (found.has_nan) {
+      p.fault = row_fault::nan;
+    } else if (found.index < 0) {
+      p.fault = row_fault::all_negative_infinity;
+    } else if (found.maximum == std::numeric_limits<Real>::infinity()) {
+      p.fault = row_fault::positive_infinity;
+    } else if (params_.temperature > 0) {
+      const auto limit = filtered(edited, found.maximum);
+      p.limit = {static_cast<double>(limit.logit), limit.last};
+      const auto unnormalized = distribution<Real>::blocks_of(edited, summary_of<Real>(p));
+      p.total = detail::sum_of_blocks<Real>(vocab_size_, unnormalized);
+    }
+  }
+
+  /// Where the filters cut. Each of them keeps a head of the vocabulary sorted by logit, so together they keep the
+  /// shortest; top-p alone depends on those before it, through the mass it takes its share of.
+  template <class Real>
+  [[nodiscard]] detail::cutoff<Real> filtered(const detail::edited_row<Real>& row, Real maximum) {
+    const Real inverse = params_.order == filter_order::hugging_face ? inverse_temperature<Real>() : Real{1};
+    detail::cutoff<Real> limit;
+    if (params_.top_k > 0 && params_.top_k < vocab_size_) {
+      ids_.resize(params_.top_k);
+      const std::size_t kept = detail::top(row, limit, std::span(ids_));
+      if (kept == params_.top_k) {
+        const token_id least = ids_.front();  // the selection is a heap whose
+                                              // first is the least probable
+        limit = {row[static_cast<std::size_t>(least)], least};
+      }
+    }
+    if (params_.top_p < 1) {
+      limit = detail::cutoff_at_mass(row, limit, maximum, inverse, params_.top_p, cells_, ids_);
+    }
+    if (params_.min_p > 0) limit = detail::cutoff_at_weight(row, limit, maximum, inverse, params_.min_p);
+    return limit;
+  }
+
+  template <class Real>
+  [[nodiscard]] Real inverse_temperature() const noexcept {
+    return params_.temperature > 0 ? static_cast<Real>(1 / params_.temperature) : Real{0};
+  }
+
+  template <class Real>
+  [[nodiscard]] typename distribution<Real>::summary summary_of(const place& p) const noexcept {
+    return {.maximum = static_cast<Real>(p.maximum),
+            .inverse_temperature = inverse_temperature<Real>(),
+            .total = p.total,
+            .highest = p.highest,
+            .fault = p.fault,
+            .limit = {static_cast<Real>(p.limit.logit), p.limit.last}};
+  }
+
+  template <class Real>
+  [[nodiscard]] distribution<Real> recall(const logits_row<Real>& row, const place& p) const noexcept {
+    return {{row, editor_.edits() ? std::span<const detail::edit>(p.edits) : std::span<const detail::edit>()},
+            summary_of<Real>(p)};
+  }
 
   std::size_t vocab_size_;
   sampling_params params_;
-  std::vector<remembered> seen_;
+  logit_editor editor_;
+  std::vector<double> cells_;
+  std::vector<token_id> ids_;
+
+  text_so_far text_;
+  const draft* drafted_ = nullptr;
+  std::vector<place> places_;
+  std::vector<token_id> path_;
+  place single_;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

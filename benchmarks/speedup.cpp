@@ -1,0 +1,227 @@
+// What speculation gains on a large target, measured end to end and beside its prediction.
+//
+// The target is the bundled one with ballast: real text and real acceptance at the cost of a model of any size. For
+// each weight format and temperature: gamma is chosen from measured survival and costs, then plain and speculative
+// generation take turns on the same prompts. Costs are probed between the runs, so that a machine whose speed drifts
+// drifts for both. Prompts are read beforehand and not counted.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <gguf.hpp>
+#include <map>
+#include <measurement.hpp>
+#include <model.hpp>
+#include <nlohmann/json.hpp>
+#include <specdec/specdec.hpp>
+#include <string>
+#include <tokenizer.hpp>
+#include <vector>
+
+namespace {
+
+using specdec::token_id;
+using text = std::vector<token_id>;
+
+constexpr std::size_t longest_draft = 12;
+constexpr std::size_t tokens_per_prompt = 80;
+constexpr auto ignore = [](const specdec::outcome&) {};
+
+/// Every task's first few prompts.
+std::vector<text> read_prompts(const std::string& models, const toy::tokenizer& tokenizer, std::size_t per_task) {
+  std::vector<text> prompts;
+  std::map<std::string, std::size_t> taken;
+  std::ifstream file(models + "/prompts.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    const auto entry = nlohmann::json::parse(line);
+    if (taken[entry.at("task")]++ < per_task)
+      prompts.push_back(tokenizer.encode(entry.at("prompt").get<std::string>()));
+  }
+  return prompts;
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Costs probed at several times, each entry the median of its probes.
+class cost_probes {
+ public:
+  void add(const generate::costs& probe) {
+    drafting_.push_back(probe.draft_token);
+    calls_.resize(std::max(calls_.size(), probe.target_call.size()));
+    for (std::size_t i = 0; i < probe.target_call.size(); ++i) calls_[i].push_back(probe.target_call[i]);
+  }
+  [[nodiscard]] generate::costs typical() const {
+    generate::costs result{median(drafting_), {}};
+    for (const auto& call : calls_) result.target_call.push_back(median(call));
+    return result;
+  }
+
+ private:
+  std::vector<double> drafting_;
+  std::vector<std::vector<double>> calls_;
+};
+
+void add(specdec::statistics& total, const specdec::statistics& run) {
+  total.rounds += run.rounds;
+  total.proposed += run.proposed;
+  total.evaluated += run.evaluated;
+  total.accepted += run.accepted;
+  total.delivered += run.delivered;
+  total.accepted_at.resize(std::max(total.accepted_at.size(), run.accepted_at.size()));
+  for (std::size_t i = 0; i < run.accepted_at.size(); ++i) total.accepted_at[i] += run.accepted_at[i];
+  total.draft_seconds += run.draft_seconds;
+  total.target_seconds += run.target_seconds;
+  total.verify_seconds += run.verify_seconds;
+}
+
+std::vector<double> survival_of(const specdec::statistics& stats, std::size_t gamma) {
+  std::vector<double> survival;
+  for (std::size_t depth = 1; depth <= gamma; ++depth) survival.push_back(stats.survival(depth));
+  return survival;
+}
+
+struct result {
+  double plain_speed = 0;
+  double speculative_speed = 0;
+};
+
+result measure(const toy::model& target, const toy::model& draft_model, const std::vector<text>& prompts,
+               double temperature, const char* format) {
+  toy::context draft(draft_model);
+  specdec::generate_options options{
+      .gamma = longest_draft, .max_tokens = tokens_per_prompt, .sampling = {temperature}, .seed = 1};
+  specdec::model_drafter drafter(draft, specdec::constant{longest_draft});
+  specdec::no_draft nothing;
+  generate::generator with(target, drafter, options);
+  generate::generator without(target, nothing, options);
+
+  specdec::statistics pilot;
+  cost_probes pilot_costs;
+  const std::size_t pilot_sizes[] = {1, 2, 3, 5, 7, 9, longest_draft + 1};
+  for (const text& prompt : prompts) {
+    (void)with.read(prompt);
+    add(pilot, with.run(ignore).stats);
+    if (const auto probe = generate::measure_costs(with, drafter, pilot_sizes)) pilot_costs.add(*probe);
+  }
+  const generate::costs chosen_by = pilot_costs.typical();
+  const std::size_t gamma = specdec::theory::best_gamma(
+      survival_of(pilot, longest_draft), {.draft = chosen_by.draft_token,
+                                          .target = chosen_by.target_call,
+                                          .overhead = pilot.verify_seconds / static_cast<double>(pilot.rounds)});
+  drafter.policy().gamma = gamma;
+
+  specdec::statistics speculative;
+  specdec::statistics plain;
+  cost_probes costs;
+  const std::size_t sizes[] = {1, gamma + 1};
+  for (const text& prompt : prompts) {
+    (void)with.read(prompt);
+    (void)without.read(prompt);
+    add(plain, without.run(ignore).stats);
+    add(speculative, with.run(ignore).stats);
+    if (const auto probe = generate::measure_costs(with, drafter, sizes)) costs.add(*probe);
+  }
+  const result speeds{plain.tokens_per_second(), speculative.tokens_per_second()};
+  const double measured = speeds.speculative_speed / speeds.plain_speed;
+  generate::costs round = costs.typical();
+  round.target_call[gamma] += speculative.verify_seconds / static_cast<double>(speculative.rounds);
+  round.target_call[0] += plain.verify_seconds / static_cast<double>(plain.rounds);
+  const double predicted = specdec::theory::speedup(survival_of(speculative, gamma), gamma,
+                                                    {.draft = round.draft_token, .target = round.target_call});
+  fmt::print("{:<8} {:>4.1f} {:>6} {:>7.3f} {:>8.2f} {:>9.1f} {:>9.1f} {:>9.2f} {:>10.2f} {:>+7.1f}%\n", format,
+             temperature, gamma, speculative.alpha(), speculative.mean_acceptance_length(), speeds.plain_speed,
+             speeds.speculative_speed, measured, predicted, 100 * (measured / predicted - 1));
+  fmt::print(
+      "         call of 1 token {:.2f} ms; of 2: {:.2f}x, 3: {:.2f}x, 5: {:.2f}x, 9: {:.2f}x; a drafted token {:.2f} "
+      "ms\n",
+      1e3 * chosen_by.target_call[0], chosen_by.target_call[1] / chosen_by.target_call[0],
+      chosen_by.target_call[2] / chosen_by.target_call[0], chosen_by.target_call[4] / chosen_by.target_call[0],
+      chosen_by.target_call[8] / chosen_by.target_call[0], 1e3 * chosen_by.draft_token);
+  std::fflush(stdout);
+  return speeds;
+}
+
+/// sum min(p, q) and agreement of the argmax, at every position of texts that the target samples at temperature 1:
+/// what a draft is worth where greedy decoding would only loop.
+void teacher_forced(const toy::model& target_model, const toy::model& draft_model, const std::vector<text>& prompts) {
+  toy::context target(target_model);
+  toy::context draft(draft_model);
+  const specdec::law law(target.vocab_size(), {1.0});
+  double overlap = 0;
+  double top_overlap = 0;
+  double agreement = 0;
+  std::size_t positions = 0;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const auto sample = specdec::autoregressive_generate(target, prompts[i], {.max_tokens = 160, .seed = i});
+    text whole = prompts[i];
+    for (const auto& token : sample.tokens) whole.push_back(token.id);
+    target.truncate(0);
+    draft.truncate(0);
+    const auto rows = whole.size() - prompts[i].size();
+    const auto p_rows = target.decode(whole, rows);
+    const auto q_rows = draft.decode(whole, rows);
+    std::vector<token_id> ids(64);
+    std::vector<float> weights(64);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto p = law.of(p_rows.row(row));
+      const auto q = law.of(q_rows.row(row));
+      const auto top = q.propose_top(ids, weights);
+      for (token_id t = 0; t < static_cast<token_id>(p.vocab_size()); ++t) {
+        overlap += std::min(p.probability(t), q.probability(t));
+      }
+      for (const token_id t : top.ids()) top_overlap += std::min(p.probability(t), top.probability(t));
+      agreement += p.mode() == q.mode() ? 1 : 0;
+      ++positions;
+    }
+  }
+  const auto n = static_cast<double>(positions);
+  fmt::print("\nteacher-forced on {} tokens sampled from the target at temperature 1:\n", positions);
+  fmt::print("  sum min(p,q) {:.3f}; with the draft cut to its top 64, {:.3f}; same most probable token {:.3f}\n",
+             overlap / n, top_overlap / n, agreement / n);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const std::string models = SPECDEC_MODELS_DIR;
+    const std::size_t ballast = argc > 1 ? std::stoul(argv[1]) : 150'000'000;
+    const std::size_t prompts_per_task = argc > 2 ? std::stoul(argv[2]) : 3;
+    const toy::gguf_file file(models + "/target.gguf");
+    const toy::tokenizer tokenizer(file);
+    const auto prompts = read_prompts(models, tokenizer, prompts_per_task);
+    const toy::model draft(models + "/draft.gguf");
+    fmt::print("{} prompts, {} tokens each, target with ballast to {} M parameters\n\n", prompts.size(),
+               tokens_per_prompt, ballast / 1'000'000);
+    fmt::print("{:<8} {:>4} {:>6} {:>7} {:>8} {:>9} {:>9} {:>9} {:>10} {:>8}\n", "weights", "temp", "gamma", "alpha",
+               "tok/call", "plain t/s", "spec. t/s", "speed-up", "predicted", "off");
+    std::vector<double> plain;
+    std::vector<double> fastest;
+    for (const auto& [format, name] :
+         {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
+      const toy::model target(file, {.format = format, .ballast_parameters = ballast});
+      for (const double temperature : {0.0, 1.0}) {
+        const result speeds = measure(target, draft, prompts, temperature, name);
+        plain.push_back(speeds.plain_speed);
+        fastest.push_back(speeds.speculative_speed);
+      }
+    }
+    const double best_plain = *std::max_element(plain.begin(), plain.end());
+    fmt::print("\nagainst the fastest plain format ({:.1f} tokens/s):", best_plain);
+    const char* names[] = {"float32 at 0", "float32 at 1", "float16 at 0", "float16 at 1"};
+    for (std::size_t i = 0; i < fastest.size(); ++i) fmt::print("  {} {:.2f}x", names[i], fastest[i] / best_plain);
+    fmt::print("\n");
+    teacher_forced(toy::model(file), draft, prompts);
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "speedup: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,294 @@
+#include "options.hpp"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <specdec/specdec.hpp>
+#include <specdec/version.hpp>
+
+namespace generate {
+namespace {
+
+constexpr std::string_view default_prompt =
+    "It was a dark evening in November, and the fire had burned low, when my father called me into the study and said,";
+
+// More rows than this in one call of the target never pay.
+constexpr std::size_t most_drafted = 64;
+
+constexpr std::string_view help_text = R"(Generates text with speculative decoding, and measures what speculation gains.
+
+  generate [options]
+  generate -p "Once upon a time" -n 200
+  generate -m large.gguf -md small.gguf -f prompt.txt
+
+A small draft model guesses the next few tokens, the target model checks all of them in one call, and rejection
+sampling keeps the text's law exactly the target's own. The text goes to standard output; what was measured, beside the
+same text length without speculation, goes to standard error.
+
+Models
+  -m,  --model FILE        the target, a GGUF file [the bundled target.gguf]
+  -md, --model-draft FILE  the draft, of the same vocabulary; 'none' for no draft [the bundled draft.gguf]
+  --weights f32|f16        what weights are kept as in memory [f16]
+  --ballast PARAMETERS     make a token of the target cost what one of a model of this size costs, without changing
+                           its text: 500M, 1.5G
+
+Text
+  -p,  --prompt TEXT       where the text begins [a line of ours]
+  -f,  --file FILE         read the prompt from a file, '-' for standard input
+  -n,  --predict N         how many tokens to generate at most [{predict}]
+  --temp T                 temperature; 0 always takes the likeliest token [{temperature}]
+  --top-k K                choose among the K likeliest tokens, 0 for all [{top_k}]
+  --top-p P                choose among the likeliest tokens that together reach probability P [{top_p}]
+  --min-p P                choose among tokens at least P times as likely as the likeliest [{min_p}]
+  --repeat-penalty X       divide the logits of tokens that occurred by X; 1 for none [{repetition_penalty}]
+  --frequency-penalty X    take X from a token's logit for every time it occurred [{frequency_penalty}]
+  --presence-penalty X     take X from the logit of every token that occurred [{presence_penalty}]
+  --repeat-last-n N        how many of the last tokens these penalties look at [{penalty_window}]
+  -s,  --seed N            the same seed gives the same text [{seed}]
+  --ignore-eos             go on behind the token that ends a text
+
+Speculation
+  --draft-max, --gamma N   tokens drafted per call of the target; 'auto' measures which number is best, and may
+                           differ from run to run [{gamma}]
+  --draft-top K            draft from the K likeliest tokens, 0 for all [{draft_top}]
+  --no-baseline            do not measure generation without speculation
+
+Machine and output
+  -t,  --threads N         threads that compute [one per processor]
+  --json                   print one JSON object with text, tokens, settings and measurements
+  --no-color               no colour; nor is there any if NO_COLOR is set or the output is not a terminal
+  -h,  --help              print this
+  --version                print the version
+)";
+
+// Not CLI11's own conversions, because their messages name C++ types and they let "nan" pass.
+template <class Number>
+Number parse_number(std::string_view name, std::string_view text, Number least, Number most,
+                    std::string_view expected) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value >= least && value <= most)) {
+    throw usage_error(fmt::format("{}: expected {}; got '{}'", name, expected, text));
+  }
+  return value;
+}
+
+// An option on the command line that sets one sampling parameter.
+struct sampling_option {
+  std::string name;
+  std::function<void(const sampling_option&)> set;
+  std::string text = {};
+};
+
+std::vector<sampling_option> list_sampling_options(specdec::sampling_params& params) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  constexpr double most = std::numeric_limits<double>::max();
+  const auto number = [](double& value, double least, double largest, std::string_view expected) {
+    return [=, &value](const sampling_option& option) {
+      value = parse_number<double>(option.name, option.text, least, largest, expected);
+    };
+  };
+  const auto count = [](std::size_t& value) {
+    return [&value](const sampling_option& option) {
+      value = parse_number<std::size_t>(option.name, option.text, 0, std::numeric_limits<std::size_t>::max(),
+                                        "a number of tokens from 0 up");
+    };
+  };
+  const auto temperature = [&params](const sampling_option& option) {
+    constexpr std::string_view expected = "0 or a finite number from 1e-6 up";
+    params.temperature = parse_number<double>(option.name, option.text, 0, infinity, expected);
+    const bool usable = params.temperature == 0 || (params.temperature >= 1e-6 && params.temperature < infinity);
+    if (!usable) throw usage_error(fmt::format("{}: expected {}; got '{}'", option.name, expected, option.text));
+  };
+  constexpr double above_zero = std::numeric_limits<double>::min();
+  return {{"--temp", temperature},
+          {"--top-k", count(params.top_k)},
+          {"--top-p", number(params.top_p, above_zero, 1, "a probability above 0 and at most 1")},
+          {"--min-p", number(params.min_p, 0, 1, "a number from 0 to 1")},
+          {"--repeat-penalty", number(params.repetition_penalty, above_zero, most, "a finite number above 0")},
+          {"--frequency-penalty", number(params.frequency_penalty, -most, most, "a finite number")},
+          {"--presence-penalty", number(params.presence_penalty, -most, most, "a finite number")},
+          {"--repeat-last-n", count(params.penalty_window)}};
+}
+
+std::size_t parse_size(std::string_view name, std::string_view text) {
+  constexpr std::string_view expected = "a number of parameters such as 150M (K, M and G are understood)";
+  std::string_view digits = text;
+  double unit = 1;
+  if (!digits.empty()) {
+    switch (digits.back()) {
+      case 'K':
+      case 'k':
+        unit = 1e3;
+        break;
+      case 'M':
+      case 'm':
+        unit = 1e6;
+        break;
+      case 'G':
+      case 'g':
+        unit = 1e9;
+        break;
+      default:
+        break;
+    }
+    if (unit > 1) digits.remove_suffix(1);
+  }
+  double value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  constexpr double most = 1e12;
+  if (error != std::errc{} || end != digits.data() + digits.size() || !(value >= 0 && value * unit <= most)) {
+    throw usage_error(fmt::format("{}: expected {}; got '{}'", name, expected, text));
+  }
+  return static_cast<std::size_t>(value * unit);
+}
+
+std::string read_file(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw std::runtime_error(fmt::format("{}: expected a file with the prompt; this is a directory", path));
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error(fmt::format("{}: cannot be opened to read the prompt", path));
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::string read_standard_input() {
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+// A file's last line ends; the text that continues it should go on in that line.
+std::string without_last_newline(std::string text) {
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+std::optional<options> parse(int argc, const char* const* argv) {
+  options result;
+  const options defaults;
+  const std::filesystem::path bundled(SPECDEC_MODELS_DIR);
+  std::string target = (bundled / "target.gguf").string();
+  std::string draft = (bundled / "draft.gguf").string();
+  std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast;
+  std::vector<sampling_option> sampling_options = list_sampling_options(result.sampling);
+  bool help = false, version = false, no_baseline = false, no_color = false;
+
+  CLI::App app;
+  app.set_help_flag();
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_flag("-h,--help", help);
+  app.add_flag("--version", version);
+  app.add_option("-m,--model", target)->type_name("value");
+  app.add_option("--model-draft", draft)->type_name("value");
+  const CLI::Option& prompt_given = *app.add_option("-p,--prompt", prompt)->type_name("value");
+  const CLI::Option& file_given = *app.add_option("-f,--file", file)->type_name("value");
+  const CLI::Option& predict_given = *app.add_option("-n,--predict", predict)->type_name("value");
+  const CLI::Option& gamma_given = *app.add_option("--draft-max,--gamma", gamma)->type_name("value");
+  for (sampling_option& option : sampling_options) app.add_option(option.name, option.text)->type_name("value");
+  const CLI::Option& seed_given = *app.add_option("-s,--seed", seed)->type_name("value");
+  const CLI::Option& threads_given = *app.add_option("-t,--threads", threads)->type_name("value");
+  const CLI::Option& draft_top_given = *app.add_option("--draft-top", draft_top)->type_name("value");
+  const CLI::Option& weights_given = *app.add_option("--weights", weights)->type_name("value");
+  const CLI::Option& ballast_given = *app.add_option("--ballast", ballast)->type_name("value");
+  app.add_flag("--json", result.json);
+  app.add_flag("--no-baseline", no_baseline);
+  app.add_flag("--no-color", no_color);
+  app.add_flag("--ignore-eos", result.ignore_eos);
+
+  // CLI11 takes its arguments last first, and knows no names of several letters behind one dash.
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  for (std::string& argument : arguments) {
+    if (argument == "-md") argument = "--model-draft";
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    throw usage_error(error.what());
+  }
+
+  if (help) {
+    fmt::print(help_text, fmt::arg("predict", defaults.predict), fmt::arg("temperature", defaults.sampling.temperature),
+               fmt::arg("top_k", defaults.sampling.top_k), fmt::arg("top_p", defaults.sampling.top_p),
+               fmt::arg("min_p", defaults.sampling.min_p),
+               fmt::arg("repetition_penalty", defaults.sampling.repetition_penalty),
+               fmt::arg("frequency_penalty", defaults.sampling.frequency_penalty),
+               fmt::arg("presence_penalty", defaults.sampling.presence_penalty),
+               fmt::arg("penalty_window", defaults.sampling.penalty_window), fmt::arg("seed", defaults.seed),
+               fmt::arg("gamma", *defaults.gamma), fmt::arg("draft_top", defaults.draft_top));
+    return std::nullopt;
+  }
+  if (version) {
+    fmt::print("generate, specdec {}.{}.{}\n", SPECDEC_VERSION_MAJOR, SPECDEC_VERSION_MINOR, SPECDEC_VERSION_PATCH);
+    return std::nullopt;
+  }
+
+  constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
+  result.target = target;
+  if (draft != "none") result.draft = draft;
+  if (!predict_given.empty()) {
+    result.predict = parse_number<std::size_t>("--predict", predict, 1, any_size, "a number of tokens from 1 up");
+  }
+  if (gamma == "auto") {
+    result.gamma.reset();
+  } else if (!gamma_given.empty()) {
+    result.gamma = parse_number<std::size_t>("--gamma", gamma, 0, most_drafted,
+                                             fmt::format("a number of tokens, 0 to {}, or 'auto'", most_drafted));
+  }
+  for (const sampling_option& option : sampling_options) {
+    if (!option.text.empty()) option.set(option);
+  }
+  if (!seed_given.empty()) {
+    result.seed = parse_number<std::uint64_t>("--seed", seed, 0, std::numeric_limits<std::uint64_t>::max(),
+                                              "a whole number from 0 up");
+  }
+  if (!threads_given.empty()) {
+    result.threads = parse_number<unsigned>("--threads", threads, 1, 256, "a number of threads, 1 to 256");
+  }
+  if (!draft_top_given.empty()) {
+    result.draft_top =
+        parse_number<std::size_t>("--draft-top", draft_top, 0, any_size, "a number of tokens, 0 for all");
+  }
+  if (weights_given.empty() || weights == "f16") {
+    result.weights = toy::weight_format::float16;
+  } else if (weights == "f32") {
+    result.weights = toy::weight_format::float32;
+  } else {
+    throw usage_error(fmt::format("--weights: expected f32 or f16; got '{}'", weights));
+  }
+  if (!ballast_given.empty()) result.ballast = parse_size("--ballast", ballast);
+  result.baseline = !no_baseline;
+  result.color = !no_color;
+  if (!prompt_given.empty() && !file_given.empty()) {
+    throw usage_error("--prompt and --file: expected one of them; got both");
+  }
+  if (!prompt_given.empty()) {
+    result.prompt = prompt;
+  } else if (!file_given.empty()) {
+    result.prompt = without_last_newline(file == "-" ? read_standard_input() : read_file(file));
+  } else {
+    if (isatty(STDIN_FILENO) == 0) result.prompt = without_last_newline(read_standard_input());
+    if (result.prompt.empty()) result.prompt = default_prompt;
+  }
+  return result;
+}
+
+}  // namespace generate

@@ -1,0 +1,55 @@
+#ifndef GENERATE_OPTIONS_HPP
+#define GENERATE_OPTIONS_HPP
+
+/// @file
+/// The command line.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include <model.hpp>
+#include <specdec/sampling/params.hpp>
+
+namespace generate {
+
+/// The command line asks for something that does not exist or cannot be.
+class usage_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// What the user asks for.
+struct options {
+  std::filesystem::path target;
+  /// Nothing stands for no draft: the text is generated without speculation.
+  std::optional<std::filesystem::path> draft;
+  std::string prompt;
+  std::size_t predict = 128;
+  /// Nothing stands for auto: the value that suits the measured costs and acceptance best.
+  std::optional<std::size_t> gamma = 2;
+  /// What the bundled models write best with.
+  specdec::sampling_params sampling{.temperature = 0.8, .top_p = 0.95};
+  std::uint64_t seed = 1;
+  /// 0 is one per processor.
+  unsigned threads = 0;
+  std::size_t draft_top = 64;
+  toy::weight_format weights = toy::weight_format::float16;
+  /// 0 is none.
+  std::size_t ballast = 0;
+  bool ignore_eos = false;
+  bool baseline = true;
+  bool json = false;
+  bool color = true;
+};
+
+/// The options on the command line; nothing if it asked for help or the version, which are then printed.
+/// Reads the prompt's file, or standard input. Throws `usage_error`, and std::runtime_error if a file cannot be read.
+[[nodiscard]] std::optional<options> parse(int argc, const char* const* argv);
+
+}  // namespace generate
+
+#endif  // GENERATE_OPTIONS_HPP

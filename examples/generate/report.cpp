@@ -1,0 +1,247 @@
+#include "report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace generate {
+namespace {
+
+std::string count(std::size_t value) { return fmt::format("{}", fmt::group_digits(value)); }
+
+std::string rate(double value) {
+  return value < 100 ? fmt::format("{:.1f}", value) : count(static_cast<std::size_t>(std::llround(value)));
+}
+
+std::string milliseconds(double seconds) {
+  const double ms = seconds * 1e3;
+  return fmt::format("{:.{}f} ms", ms, ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
+}
+
+std::string parameters(std::size_t value) {
+  const auto number = static_cast<double>(value);
+  return number < 1e9 ? fmt::format("{:.{}f}M", number / 1e6, number < 1e8 ? 1 : 0)
+                      : fmt::format("{:.2f}G", number / 1e9);
+}
+
+// A bar of at most `width` columns, in eighths of a column.
+std::string bar(double share, std::size_t width) {
+  constexpr std::array<std::string_view, 8> parts{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const auto eighths = static_cast<std::size_t>(std::lround(share * 8 * static_cast<double>(width)));
+  std::string result;
+  for (std::size_t i = 0; i < eighths / 8; ++i) result += "█";
+  return result.append(parts[eighths % 8]);
+}
+
+std::string ordinal(std::size_t number) {
+  const std::size_t last = number % 10;
+  const bool teen = number / 10 % 10 == 1;
+  return fmt::format("{}{}", number, teen || last > 3 || last == 0 ? "th" : last == 1 ? "st" : last == 2 ? "nd" : "rd");
+}
+
+std::string plural(std::size_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", count(number), noun, number == 1 ? "" : "s");
+}
+
+std::string stop_reason(specdec::session_status status) {
+  switch (status) {
+    case specdec::session_status::max_tokens:
+      return ", as many as asked for (-n)";
+    case specdec::session_status::end_token:
+      return "; the target ended the text";
+    case specdec::session_status::context_full:
+      return "; the target's context is full";
+    default:
+      return fmt::format("; {}", specdec::to_string(status));
+  }
+}
+
+std::string percent(double share) { return fmt::format("{:.0f}%", 100 * share); }
+
+std::string describe(const language_model& one) {
+  return fmt::format("{}, {} parameters", one.path.filename().string(), parameters(one.model.parameter_count()));
+}
+
+double speedup_of(const comparison& both) {
+  return both.speculative.stats.tokens_per_second() / both.plain.stats.tokens_per_second();
+}
+
+std::string milliseconds_per_token(const specdec::statistics& stats) {
+  return milliseconds(stats.seconds() / static_cast<double>(std::max<std::uint64_t>(stats.delivered, 1)));
+}
+
+// Lines of a name and what it names.
+class table {
+ public:
+  explicit table(const terminal& out) : out_(&out) {}
+
+  void row(std::string_view name, std::string_view value) {
+    text_ += fmt::format("  {}{}\n", out_->styled(style::quiet, fmt::format("{:<{}}", name, name_width)), value);
+  }
+
+  // Numbers with speculation and without, and what follows from them.
+  void columns(std::string_view name, std::string_view with, std::string_view without, std::string_view result,
+               style result_style = style::plain) {
+    row(name, fmt::format("{:>16}{:>14}{}", with, without,
+                          result.empty() ? std::string() : out_->styled(result_style, fmt::format("{:>14}", result))));
+  }
+
+  void space() { text_ += '\n'; }
+
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+
+ private:
+  static constexpr std::size_t name_width = 25;
+
+  const terminal* out_;
+  std::string text_;
+};
+
+void add_acceptance(table& t, const specdec::statistics& stats, const terminal& out) {
+  constexpr std::size_t most_rows = 12;
+  constexpr std::size_t bar_width = 40;
+  t.row("draft tokens accepted", fmt::format("{} of those the target judged (alpha), {} of all", percent(stats.alpha()),
+                                             percent(stats.draft_acceptance_rate())));
+  const std::size_t rows = std::min(stats.accepted_at.size(), most_rows);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double share = stats.survival(i + 1);
+    const std::string drawn = bar(share, bar_width);
+    t.row(fmt::format("  {}{}", ordinal(i + 1), i == 0 ? " of a round" : ""),
+          fmt::format("{:>4}{}", percent(share),
+                      drawn.empty() ? "" : fmt::format("  {}", out.styled(style::drafted, drawn))));
+  }
+  if (rows < stats.accepted_at.size()) t.row(fmt::format("  up to {}", ordinal(stats.accepted_at.size())), "   …");
+}
+
+}  // namespace
+
+std::string to_table(const options& asked, const model_pair& models, const findings& found, const terminal& out) {
+  const specdec::statistics& stats = found.measured.stats;
+  const bool speculative = models.draft && found.gamma > 0;
+  table t(out);
+  t.space();
+  t.row("target", describe(models.target) + (asked.ballast > 0 ? " with ballast" : ""));
+  if (speculative) t.row("draft", describe(*models.draft));
+  if (models.draft && !asked.gamma && found.gamma == 0) {
+    t.row("draft", fmt::format("{}; not used, guessing would cost more", describe(*models.draft)));
+  }
+  t.row("prompt", fmt::format("{}, read at {} tokens/s", plural(found.prompt_tokens, "token"),
+                              rate(static_cast<double>(found.prompt_tokens + found.reading.proposed) /
+                                   found.reading.target_seconds)));
+  t.row("text", plural(found.generated.tokens.size(), "token") + stop_reason(found.generated.status));
+  if (speculative) {
+    t.row("each round", fmt::format("{} of the draft, checked by one target call",
+                                    found.gamma == 1 ? "1 guess" : fmt::format("{} guesses", found.gamma)));
+  }
+  if (speculative && out.color()) {
+    t.row("colours", fmt::format("{}, the target's own", out.styled(style::drafted, "guessed by the draft and kept")));
+  }
+  t.space();
+  if (found.compared) {
+    const specdec::statistics& plain = found.compared->plain.stats;
+    t.columns("", "with speculation", "without", "speed-up");
+    t.columns("tokens per second", rate(stats.tokens_per_second()), rate(plain.tokens_per_second()),
+              fmt::format("{:.2f}x", speedup_of(*found.compared)),
+              speedup_of(*found.compared) > 1 ? style::good : style::heading);
+    t.columns("time per token", milliseconds_per_token(stats), milliseconds_per_token(plain), "");
+    t.columns("tokens per target call", fmt::format("{:.2f}", stats.mean_acceptance_length()),
+              fmt::format("{:.2f}", plain.mean_acceptance_length()), "");
+    t.row("", found.measured.runs == 1 ? "one run each" : fmt::format("medians of {} runs each", found.measured.runs));
+  } else {
+    t.row("tokens per second", rate(stats.tokens_per_second()));
+    t.row("time per token", milliseconds_per_token(stats));
+    t.row("tokens per target call", fmt::format("{:.2f}", stats.mean_acceptance_length()));
+  }
+  if (!speculative) return t.text();
+
+  t.space();
+  add_acceptance(t, stats, out);
+  t.space();
+  if (stats.seconds() > 0) {
+    t.row(
+        "where the time went",
+        fmt::format("draft {}, target {}, verification {}", percent(stats.draft_seconds / stats.seconds()),
+                    percent(stats.target_seconds / stats.seconds()), percent(stats.verify_seconds / stats.seconds())));
+  }
+  if (found.compared && found.compared->parts) {
+    const costs& parts = *found.compared->parts;
+    t.row("a guess costs", milliseconds(parts.draft_token));
+    t.row("a target call costs", fmt::format("{} for 1 token, {} for {}", milliseconds(parts.target_call.front()),
+                                             milliseconds(parts.target_call.back()), parts.target_call.size()));
+    t.row("predicted speed-up",
+          fmt::format("{:.2f}x, from these costs and the acceptance above", found.compared->predicted_speedup));
+  }
+  return t.text();
+}
+
+std::string to_json(const options& asked, const model_pair& models, const findings& found) {
+  using json = nlohmann::ordered_json;
+  const auto model = [](const language_model& one) {
+    return json{{"file", one.path.string()}, {"parameters", one.model.parameter_count()}};
+  };
+  const auto statistics = [](const specdec::statistics& stats) { return json::parse(specdec::to_json(stats)); };
+  json tokens = json::array();
+  std::string text;
+  for (std::size_t i = 0; i < found.generated.tokens.size(); ++i) {
+    const specdec::emitted_token& token = found.generated.tokens[i];
+    text += found.texts[i];
+    tokens.push_back({{"id", token.id},
+                      {"text", found.texts[i]},
+                      {"origin", token.origin == specdec::provenance::drafted ? "draft" : "target"},
+                      {"log_probability", token.log_probability}});
+  }
+  json object{{"prompt", asked.prompt},
+              {"text", text},
+              {"tokens", std::move(tokens)},
+              {"stop_reason", specdec::to_string(found.generated.status)},
+              {"settings",
+               {{"target", model(models.target)},
+                {"draft", models.draft ? model(*models.draft) : json()},
+                {"predict", asked.predict},
+                {"gamma", found.gamma},
+                {"temperature", asked.sampling.temperature},
+                {"top_k", asked.sampling.top_k},
+                {"top_p", asked.sampling.top_p},
+                {"min_p", asked.sampling.min_p},
+                {"repetition_penalty", asked.sampling.repetition_penalty},
+                {"frequency_penalty", asked.sampling.frequency_penalty},
+                {"presence_penalty", asked.sampling.presence_penalty},
+                {"penalty_window", asked.sampling.penalty_window},
+                {"seed", asked.seed},
+                {"draft_top", asked.draft_top},
+                {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
+                {"ballast", asked.ballast},
+                {"ignore_eos", asked.ignore_eos},
+                {"threads", asked.threads},
+                {"instruction_set", models.target.model.instruction_set()}}},
+              {"prompt_reading",
+               {{"tokens", found.prompt_tokens},
+                {"target_tokens", found.prompt_tokens + found.reading.proposed},
+                {"target_seconds", found.reading.target_seconds},
+                {"draft_seconds", found.reading.draft_seconds}}},
+              {"statistics", statistics(found.measured.stats)},
+              {"runs", found.measured.runs},
+              {"baseline", nullptr},
+              {"speedup", nullptr},
+              {"prediction", nullptr}};
+  if (found.compared) {
+    const measurement& plain = found.compared->plain;
+    object["baseline"] = {{"statistics", statistics(plain.stats)}, {"runs", plain.runs}};
+    object["speedup"] = speedup_of(*found.compared);
+  }
+  if (found.compared && found.compared->parts) {
+    const costs& parts = *found.compared->parts;
+    object["prediction"] = {
+        {"speedup", found.compared->predicted_speedup},
+        {"draft_token_seconds", parts.draft_token},
+        {"target_call_seconds",
+         {{"1", parts.target_call.front()}, {std::to_string(parts.target_call.size()), parts.target_call.back()}}}};
+  }
+  return fmt::format("{}\n", object.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+}  // namespace generate

@@ -1,0 +1,71 @@
+#include "terminal.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace generate {
+namespace {
+
+std::string_view escape_of(style as) {
+  switch (as) {
+    case style::plain:
+      return "";
+    case style::prompt:
+    case style::quiet:
+      return "\x1b[2m";
+    case style::drafted:
+      return "\x1b[32m";
+    case style::heading:
+      return "\x1b[1m";
+    case style::good:
+      return "\x1b[1;32m";
+  }
+  return "";
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) {
+      result += "\xef\xbf\xbd";
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+terminal::terminal(std::FILE* stream, bool color_allowed)
+    : stream_(stream), is_terminal_(isatty(fileno(stream)) != 0), color_(false) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* kind = std::getenv("TERM");
+  color_ = color_allowed && is_terminal_ && (no_color == nullptr || *no_color == '\0') &&
+           (kind == nullptr || std::string_view(kind) != "dumb");
+}
+
+std::string terminal::styled(style as, std::string_view text) const {
+  const std::string_view escape = color_ ? escape_of(as) : std::string_view{};
+  return escape.empty() ? std::string(text) : fmt::format("{}{}\x1b[0m", escape, text);
+}
+
+void terminal::write(style as, std::string_view text) const {
+  if (text.empty()) return;
+  write_styled(is_terminal_ ? styled(as, printable(text)) : styled(as, text));
+}
+
+void terminal::write_styled(std::string_view text) const {
+  if (std::fwrite(text.data(), 1, text.size(), stream_) != text.size() || std::fflush(stream_) != 0) {
+    throw std::runtime_error(fmt::format("the output cannot be written: {}", std::strerror(errno)));
+  }
+}
+
+}  // namespace generate

@@ -1,0 +1,41 @@
+#ifndef GENERATE_TERMINAL_HPP
+#define GENERATE_TERMINAL_HPP
+
+/// @file
+/// Writing to a person or to a program.
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace generate {
+
+/// What a piece of text is, told by colour where there is colour.
+enum class style { plain, prompt, drafted, heading, quiet, good };
+
+/// One of the standard streams. Uses colour only if it is allowed, the stream is a terminal, and NO_COLOR is not set.
+class terminal {
+ public:
+  terminal(std::FILE* stream, bool color_allowed);
+
+  [[nodiscard]] bool color() const noexcept { return color_; }
+
+  /// The text in its colour, or as it is.
+  [[nodiscard]] std::string styled(style as, std::string_view text) const;
+
+  /// Writes the text and sends it off. Control characters other than line feed and tab are shown as U+FFFD on a
+  /// terminal, so that no model's text can command it. Throws std::runtime_error if the stream takes no more.
+  void write(style as, std::string_view text) const;
+
+  /// Writes text that `styled` made.
+  void write_styled(std::string_view text) const;
+
+ private:
+  std::FILE* stream_;
+  bool is_terminal_;
+  bool color_;
+};
+
+}  // namespace generate
+
+#endif  // GENERATE_TERMINAL_HPP

@@ -1,0 +1,147 @@
+#ifndef SPECDEC_SAMPLING_DISTRIBUTION_HPP
+#define SPECDEC_SAMPLING_DISTRIBUTION_HPP
+
+/// @file
+/// The law of one token, as a view of the row of logits it comes from.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "../detail/kernels.hpp"
+#include "../proposal.hpp"
+#include "../types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// Why a row of logits defines no law. -inf is legal for single tokens and means probability 0.
+enum class row_fault : std::uint8_t {
+  none,
+  wrong_width,            ///< the row has another number of logits than the vocabulary has tokens
+  nan,                    ///< a logit is NaN
+  positive_infinity,      ///< a logit is +inf
+  all_negative_infinity,  ///< no token is possible
+};
+
+/// The fault in words, for messages.
+[[nodiscard]] constexpr const char* to_string(row_fault fault) noexcept {
+  switch (fault) {
+    case row_fault::none:
+      return "no fault";
+    case row_fault::wrong_width:
+      return "a width other than the vocabulary's";
+    case row_fault::nan:
+      return "NaN";
+    case row_fault::positive_infinity:
+      return "+inf";
+    case row_fault::all_negative_infinity:
+      return "nothing but -inf";
+  }
+  return "an unknown fault";
+}
+
+/// The law of one token: softmax(logits / temperature) over the tokens that the filters keep, or all mass on the
+/// highest logit at temperature 0.
+///
+/// A view: valid as long as the row, and the `law` that made it is not asked about another round. Nothing but the
+/// maximum, the normaliser and the place where the filters cut is computed beforehand: one token's probability costs
+/// one exponential, and no list of the kept tokens exists. Models `DiscreteLaw` if `valid()`.
+template <class Real>
+class distribution {
+ public:
+  /// The numbers that, with the row, make the law.
+  struct summary {
+    Real maximum = 0;
+    Real inverse_temperature = 0;  ///< 0 stands for greedy
+    double total = 0;              ///< sum of exp((x - maximum) * inverse_temperature) over the kept tokens
+    token_id highest = -1;
+    row_fault fault = row_fault::none;
+    detail::cutoff<Real> limit;
+  };
+
+  distribution(const detail::edited_row<Real>& row, const summary& s) noexcept : row_(row), summary_(s) {}
+
+  [[nodiscard]] bool valid() const noexcept { return summary_.fault == row_fault::none; }
+  [[nodiscard]] row_fault fault() const noexcept { return summary_.fault; }
+  [[nodiscard]] std::size_t vocab_size() const noexcept { return row_.size(); }
+
+  /// The most probable token; the lowest id among equals.
+  [[nodiscard]] token_id mode() const noexcept { return summary_.highest; }
+  /// True at temperature 0: `mode()` has probability 1.
+  [[nodiscard]] bool greedy() const noexcept { return summary_.inverse_temperature == Real{0}; }
+
+  /// p(token). O(1).
+  [[nodiscard]] double probability(token_id token) const noexcept {
+    if (greedy()) return token == mode() ? 1.0 : 0.0;
+    const Real x = row_[static_cast<std::size_t>(token)];
+    if (!summary_.limit.keeps(x, token)) return 0.0;
+    return static_cast<double>(detail::exponential(x, summary_.maximum, summary_.inverse_temperature)) / summary_.total;
+  }
+
+  /// ln p(token); -inf if it cannot be drawn. Accurate also where p itself has underflowed. O(1).
+  [[nodiscard]] double log_probability(token_id token) const noexcept {
+    constexpr double impossible = -std::numeric_limits<double>::infinity();
+    if (greedy()) return token == mode() ? 0.0 : impossible;
+    const Real x = row_[static_cast<std::size_t>(token)];
+    if (!summary_.limit.keeps(x, token)) return impossible;
+    const double distance = static_cast<double>(x) - static_cast<double>(summary_.maximum);
+    return distance * static_cast<double>(summary_.inverse_temperature) - std::log(summary_.total);
+  }
+
+  /// The token at which the running sum of p exceeds u, 0 <= u < 1. O(V); O(1) when greedy.
+  [[nodiscard]] token_id draw(double u) const noexcept {
+    if (greedy()) return mode();
+    return detail::draw_from_blocks<Real>(row_.size(), u * summary_.total, blocks());
+  }
+
+  /// The whole law as a draft: every token's weight, written to `weights`, which must have vocab_size() elements and
+  /// outlive the proposal. A point mass when greedy. O(V).
+  [[nodiscard]] proposal propose_all(std::span<float> weights) const {
+    SPECDEC_ASSERT(weights.size() == vocab_size());
+    if (greedy()) return proposal::point_mass(vocab_size(), mode());
+    detail::block<Real> block;
+    for (std::size_t begin = 0; begin < vocab_size(); begin += detail::block_size) {
+      blocks()(begin, block);
+      std::transform(block.values, block.values + block.size, weights.begin() + static_cast<std::ptrdiff_t>(begin),
+                     [](Real w) { return static_cast<float>(w); });
+    }
+    return proposal::dense(weights);
+  }
+
+  /// The law cut to its `ids.size()` most probable tokens (ties to lower ids) and renormalised, as a draft. The spans
+  /// must have equal sizes and outlive the proposal. A point mass when greedy. O(V + k log k) in practice.
+  [[nodiscard]] proposal propose_top(std::span<token_id> ids, std::span<float> weights) const {
+    SPECDEC_ASSERT(!ids.empty() && ids.size() == weights.size());
+    if (greedy()) return proposal::point_mass(vocab_size(), mode());
+    const std::size_t kept = detail::top(row_, summary_.limit, ids);
+    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(kept));
+    for (std::size_t i = 0; i < kept; ++i) {
+      weights[i] = static_cast<float>(
+          detail::exponential(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, summary_.inverse_temperature));
+    }
+    return proposal::sparse(vocab_size(), ids.first(kept), weights.first(kept));
+  }
+
+  /// Fills blocks with unnormalised weights; their sum is `total()`. For laws made out of this one.
+  [[nodiscard]] auto blocks() const noexcept { return blocks_of(row_, summary_); }
+  [[nodiscard]] double total() const noexcept { return summary_.total; }
+
+  /// The weights of a law whose normaliser is not known yet.
+  [[nodiscard]] static auto blocks_of(const detail::edited_row<Real>& row, const summary& s) noexcept {
+    return [row, limit = s.limit, maximum = s.maximum, inverse = s.inverse_temperature](std::size_t begin,
+                                                                                        detail::block<Real>& out) {
+      detail::exponentials(row, begin, limit, maximum, inverse, out);
+    };
+  }
+
+ private:
+  detail::edited_row<Real> row_;
+  summary summary_;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_SAMPLING_DISTRIBUTION_HPP

@@ -1,0 +1,109 @@
+#ifndef SPECDEC_SAMPLING_PENALTIES_HPP
+#define SPECDEC_SAMPLING_PENALTIES_HPP
+
+/// @file
+/// The part of a law that depends on the text, and the user's bias: replacements for single logits.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "../detail/kernels.hpp"
+#include "../types.hpp"
+#include "params.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// The text behind which a token is chosen: what is committed, then the draft's path to the place in question.
+struct text_so_far {
+  std::span<const token_id> committed = {};
+  std::span<const token_id> drafted = {};
+  std::size_t prompt_size = 0;  ///< how many of the committed tokens are the prompt
+};
+
+/// Finds the logits that penalties and bias change, and what they become.
+///
+/// Nothing is carried from one place of a draft to the next, so there is nothing to undo when a draft is rejected: the
+/// window is counted afresh. O(w + d log d) for a window of w tokens, d of them distinct. Once its memory, O(V), has
+/// been taken, nothing is allocated.
+class logit_editor {
+ public:
+  logit_editor(std::size_t vocab_size, const sampling_params& params) : params_(params) {
+    if (params.penalizes()) {
+      counts_.resize(vocab_size);
+      seen_.reserve(std::min(vocab_size, params.penalty_window));
+    }
+    std::vector<logit_bias>& bias = params_.bias;
+    std::stable_sort(bias.begin(), bias.end(), [](const auto& a, const auto& b) { return a.token < b.token; });
+    for (std::size_t i = 1; i < bias.size();) {
+      if (bias[i].token == bias[i - 1].token) {
+        bias[i - 1].amount += bias[i].amount;
+        bias.erase(bias.begin() + static_cast<std::ptrdiff_t>(i));
+      } else {
+        ++i;
+      }
+    }
+  }
+
+  /// Whether there can be anything to edit.
+  [[nodiscard]] bool edits() const noexcept { return params_.penalizes() || !params_.bias.empty(); }
+
+  /// The most logits that can change behind one text.
+  [[nodiscard]] std::size_t most_edits() const noexcept {
+    return params_.bias.size() + (params_.penalizes() ? std::min(counts_.size(), params_.penalty_window) : 0);
+  }
+
+  /// Writes the changed logits of `row` behind `text` to `edits`, ascending by token. Precondition: edits().
+  template <class Real>
+  void edit(const logits_row<Real>& row, const text_so_far& text, std::vector<detail::edit>& edits) {
+    edits.clear();
+    if (params_.penalizes()) count(text);
+    auto bias = params_.bias.begin();
+    const auto add_biased_before = [&](token_id end) {
+      for (; bias != params_.bias.end() && bias->token < end; ++bias) {
+        edits.push_back({bias->token, static_cast<double>(row[static_cast<std::size_t>(bias->token)]) + bias->amount});
+      }
+    };
+    for (const token_id token : seen_) {
+      add_biased_before(token);
+      const auto index = static_cast<std::size_t>(token);
+      double logit = penalized(static_cast<double>(row[index]), counts_[index]);
+      if (bias != params_.bias.end() && bias->token == token) logit += (bias++)->amount;
+      edits.push_back({token, logit});
+      counts_[index] = 0;
+    }
+    seen_.clear();
+    add_biased_before(static_cast<token_id>(row.size()));
+  }
+
+ private:
+  /// Fills seen_ with the window's distinct tokens, ascending, and counts_ with their numbers.
+  void count(const text_so_far& text) {
+    const std::size_t total = text.committed.size() + text.drafted.size();
+    const std::size_t earliest = params_.penalize_prompt ? 0 : text.prompt_size;
+    const std::size_t window = std::min(params_.penalty_window, total - std::min(earliest, total));
+    for (std::size_t i = total - window; i < total; ++i) {
+      const token_id token = i < text.committed.size() ? text.committed[i] : text.drafted[i - text.committed.size()];
+      if (counts_[static_cast<std::size_t>(token)]++ == 0) seen_.push_back(token);
+    }
+    std::sort(seen_.begin(), seen_.end());
+  }
+
+  [[nodiscard]] double penalized(double logit, std::uint32_t count) const noexcept {
+    if (params_.repetition_penalty != 1) {
+      logit = logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
+    }
+    const double taken = detail::rounded(count * params_.frequency_penalty) + params_.presence_penalty;
+    return detail::rounded(logit) - taken;
+  }
+
+  sampling_params params_;
+  std::vector<std::uint32_t> counts_;
+  std::vector<token_id> seen_;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_SAMPLING_PENALTIES_HPP
