@@ -43,31 +43,6 @@ std::vector<text> read_prompts(const std::string& models, const toy::tokenizer& 
   return prompts;
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-/// Costs probed at several times, each entry the median of its probes.
-class cost_probes {
- public:
-  void add(const generate::costs& probe) {
-    drafting_.push_back(probe.draft_token);
-    calls_.resize(std::max(calls_.size(), probe.target_call.size()));
-    for (std::size_t i = 0; i < probe.target_call.size(); ++i) calls_[i].push_back(probe.target_call[i]);
-  }
-  [[nodiscard]] generate::costs typical() const {
-    generate::costs result{median(drafting_), {}};
-    for (const auto& call : calls_) result.target_call.push_back(median(call));
-    return result;
-  }
-
- private:
-  std::vector<double> drafting_;
-  std::vector<std::vector<double>> calls_;
-};
-
 void add(specdec::statistics& total, const specdec::statistics& run) {
   total.rounds += run.rounds;
   total.proposed += run.proposed;
@@ -87,6 +62,10 @@ std::vector<double> survival_of(const specdec::statistics& stats, std::size_t ga
   return survival;
 }
 
+double verification_of(const specdec::statistics& stats) {
+  return stats.verify_seconds / static_cast<double>(stats.rounds);
+}
+
 struct result {
   double plain_speed = 0;
   double speculative_speed = 0;
@@ -95,55 +74,53 @@ struct result {
 result measure(const toy::model& target, const toy::model& draft_model, const std::vector<text>& prompts,
                double temperature, const char* format) {
   toy::context draft(draft_model);
-  specdec::generate_options options{
-      .gamma = longest_draft, .max_tokens = tokens_per_prompt, .sampling = {temperature}, .seed = 1};
-  specdec::model_drafter drafter(draft, specdec::constant{longest_draft});
+  const specdec::generate_options options{.max_tokens = tokens_per_prompt, .sampling = {temperature}, .seed = 1};
+  // The vocabulary is small: a copy of the whole law costs nothing against the target, and accepts more.
+  generate::text_drafter drafter(draft, specdec::constant{longest_draft}, {.top = 0});
   specdec::no_draft nothing;
-  generate::generator with(target, drafter, options);
-  generate::generator without(target, nothing, options);
+  generate::speculative_generator with(target, drafter, options);
+  generate::plain_generator without(target, nothing, options);
 
   specdec::statistics pilot;
-  cost_probes pilot_costs;
   const std::size_t pilot_sizes[] = {1, 2, 3, 5, 7, 9, longest_draft + 1};
+  generate::cost_meter pilot_meter(pilot_sizes);
   for (const text& prompt : prompts) {
     (void)with.read(prompt);
     add(pilot, with.run(ignore).stats);
-    if (const auto probe = generate::measure_costs(with, drafter, pilot_sizes)) pilot_costs.add(*probe);
+    pilot_meter.measure(with, drafter);
   }
-  const generate::costs chosen_by = pilot_costs.typical();
+  const generate::costs curve = pilot_meter.result().value();
   const std::size_t gamma = specdec::theory::best_gamma(
-      survival_of(pilot, longest_draft), {.draft = chosen_by.draft_token,
-                                          .target = chosen_by.target_call,
-                                          .overhead = pilot.verify_seconds / static_cast<double>(pilot.rounds)});
+      survival_of(pilot, longest_draft),
+      {.draft = curve.draft_token, .target = curve.target_call, .overhead = verification_of(pilot)});
   drafter.policy().gamma = gamma;
 
   specdec::statistics speculative;
   specdec::statistics plain;
-  cost_probes costs;
   const std::size_t sizes[] = {1, gamma + 1};
+  generate::cost_meter meter(sizes);
   for (const text& prompt : prompts) {
     (void)with.read(prompt);
     (void)without.read(prompt);
     add(plain, without.run(ignore).stats);
     add(speculative, with.run(ignore).stats);
-    if (const auto probe = generate::measure_costs(with, drafter, sizes)) costs.add(*probe);
+    meter.measure(with, drafter);
   }
   const result speeds{plain.tokens_per_second(), speculative.tokens_per_second()};
   const double measured = speeds.speculative_speed / speeds.plain_speed;
-  generate::costs round = costs.typical();
-  round.target_call[gamma] += speculative.verify_seconds / static_cast<double>(speculative.rounds);
-  round.target_call[0] += plain.verify_seconds / static_cast<double>(plain.rounds);
+  generate::costs round = meter.result().value();
+  round.target_call[gamma] += verification_of(speculative);
+  round.target_call[0] += verification_of(plain);
   const double predicted = specdec::theory::speedup(survival_of(speculative, gamma), gamma,
                                                     {.draft = round.draft_token, .target = round.target_call});
   fmt::print("{:<8} {:>4.1f} {:>6} {:>7.3f} {:>8.2f} {:>9.1f} {:>9.1f} {:>9.2f} {:>10.2f} {:>+7.1f}%\n", format,
              temperature, gamma, speculative.alpha(), speculative.mean_acceptance_length(), speeds.plain_speed,
              speeds.speculative_speed, measured, predicted, 100 * (measured / predicted - 1));
-  fmt::print(
-      "         call of 1 token {:.2f} ms; of 2: {:.2f}x, 3: {:.2f}x, 5: {:.2f}x, 9: {:.2f}x; a drafted token {:.2f} "
-      "ms\n",
-      1e3 * chosen_by.target_call[0], chosen_by.target_call[1] / chosen_by.target_call[0],
-      chosen_by.target_call[2] / chosen_by.target_call[0], chosen_by.target_call[4] / chosen_by.target_call[0],
-      chosen_by.target_call[8] / chosen_by.target_call[0], 1e3 * chosen_by.draft_token);
+  fmt::print("         a target call: {:.1f} ms for 1 token", 1e3 * curve.target_call[0]);
+  for (const std::size_t size : {2U, 3U, 5U, 9U}) {
+    fmt::print(", {:.2f}x for {}", curve.target_call[size - 1] / curve.target_call[0], size);
+  }
+  fmt::print("; a drafted token: {:.2f} ms\n", 1e3 * curve.draft_token);
   std::fflush(stdout);
   return speeds;
 }
@@ -153,7 +130,8 @@ result measure(const toy::model& target, const toy::model& draft_model, const st
 void teacher_forced(const toy::model& target_model, const toy::model& draft_model, const std::vector<text>& prompts) {
   toy::context target(target_model);
   toy::context draft(draft_model);
-  const specdec::law law(target.vocab_size(), {1.0});
+  specdec::law target_law(target.vocab_size(), {});
+  specdec::law draft_law(draft.vocab_size(), {});
   double overlap = 0;
   double top_overlap = 0;
   double agreement = 0;
@@ -170,8 +148,8 @@ void teacher_forced(const toy::model& target_model, const toy::model& draft_mode
     std::vector<token_id> ids(64);
     std::vector<float> weights(64);
     for (std::size_t row = 0; row < rows; ++row) {
-      const auto p = law.of(p_rows.row(row));
-      const auto q = law.of(q_rows.row(row));
+      const auto p = target_law.of(p_rows.row(row));
+      const auto q = draft_law.of(q_rows.row(row));
       const auto top = q.propose_top(ids, weights);
       for (token_id t = 0; t < static_cast<token_id>(p.vocab_size()); ++t) {
         overlap += std::min(p.probability(t), q.probability(t));

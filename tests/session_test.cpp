@@ -225,64 +225,6 @@ TEST(generate, unusable_logits_end_in_an_error_and_keep_the_text) {
   EXPECT_LE(text.tokens().size(), 10U);
 }
 
-/// Throws at chosen calls, before or after it has taken the tokens.
-template <class Law>
-struct flaky {
-  law_model<Law> model;
-  std::size_t fail_at;
-  bool after = false;
-  std::size_t calls = 0;
-
-  std::size_t vocab_size() const { return model.vocab_size(); }
-  std::size_t size() const { return model.size(); }
-  void truncate(std::size_t n) {
-    if (++calls == fail_at && !after) throw std::runtime_error("truncate failed");
-    model.truncate(n);
-    if (calls == fail_at) throw std::runtime_error("truncate failed late");
-  }
-  specdec::logits_view<double> decode(std::span<const token_id> tokens, std::size_t rows) {
-    if (++calls == fail_at && !after) throw std::runtime_error("decode failed");
-    const auto answer = model.decode(tokens, rows);
-    if (calls == fail_at) throw std::runtime_error("decode failed late");
-    return answer;
-  }
-};
-
-TEST(generate, a_session_survives_a_model_that_throws_at_any_call) {
-  const auto run = [](std::size_t target_fails, std::size_t draft_fails, bool after, std::size_t& calls) {
-    flaky<decltype(target_law())> target{{6, target_law()}, target_fails, after};
-    flaky<decltype(draft_law())> draft{{6, draft_law()}, draft_fails, after};
-    specdec::session text(6, {.max_tokens = 40, .seed = 8});
-    text.begin(prompt);
-    specdec::model_drafter drafter(draft, specdec::constant{3});
-    int thrown = 0;
-    while (text.running()) {
-      try {
-        speculative_generate(text, target, drafter);
-      } catch (const std::runtime_error&) {
-        ++thrown;
-      }
-    }
-    EXPECT_EQ(thrown, (target_fails <= target.calls) + (draft_fails <= draft.calls));
-    calls = std::max(target.calls, draft.calls);
-    return std::pair(std::vector<token_id>(text.tokens().begin(), text.tokens().end()), text.stats());
-  };
-  constexpr std::size_t never = std::numeric_limits<std::size_t>::max();
-  std::size_t calls = 0;
-  const auto [expected, stats] = run(never, never, false, calls);
-  ASSERT_GT(calls, 30U);
-  for (std::size_t i = 1; i <= calls; ++i) {
-    for (const bool after : {false, true}) {
-      std::size_t ignored = 0;
-      for (const auto& [tokens, s] : {run(i, never, after, ignored), run(never, i, after, ignored)}) {
-        EXPECT_EQ(tokens, expected) << "call " << i;
-        EXPECT_EQ(s.accepted, stats.accepted) << "a retried round counts once";
-        EXPECT_EQ(s.rounds, stats.rounds);
-      }
-    }
-  }
-}
-
 TEST(generate, what_the_sink_throws_arrives_unchanged_and_the_session_goes_on) {
   law_model target(6, target_law());
   specdec::session text(6, {.max_tokens = 30, .seed = 5});
@@ -341,6 +283,53 @@ TEST(session, feeds_only_what_the_target_lacks) {
   }
   EXPECT_EQ(fed.front(), prompt.size());
   EXPECT_TRUE(std::all_of(fed.begin() + 1, fed.end(), [](std::size_t n) { return n == 1; }));
+}
+
+TEST(session, goes_on_behind_its_text_without_feeding_it_again) {
+  law_model target(6, target_law());
+  specdec::no_draft nothing;
+  specdec::session text(6, {.max_tokens = 10, .seed = 6});
+  text.begin(prompt);
+  EXPECT_EQ(speculative_generate(text, target, nothing), session_status::max_tokens);
+  const std::vector<token_id> first(text.tokens().begin(), text.tokens().end());
+  const std::vector<token_id> next_turn{5, 4, 3};
+  text.append(next_turn);
+  EXPECT_TRUE(text.running());
+  EXPECT_TRUE(text.generated().empty());
+  specdec::draft drafted;
+  drafted.begin(text.request());
+  const auto plan = text.plan(drafted, target.size());
+  EXPECT_EQ(plan.held, first.size() - 1);
+  EXPECT_EQ(plan.tokens.size(), 1 + next_turn.size());
+  EXPECT_EQ(speculative_generate(text, target, nothing), session_status::max_tokens);
+  EXPECT_EQ(text.generated().size(), 10U);
+  EXPECT_TRUE(std::equal(next_turn.begin(), next_turn.end(), text.tokens().begin() + 13));
+  text.append(text.tokens().first(0));
+  EXPECT_EQ(speculative_generate(text, target, nothing), session_status::max_tokens);
+  EXPECT_EQ(text.tokens().size(), 3U + 10 + 3 + 10 + 10);
+  EXPECT_EQ(text.stats().delivered, 30U);
+  EXPECT_EQ(refused([&] { text.append(std::vector<token_id>{6}); }),
+            "specdec: expected tokens 0 to 5; the appended text has token 6");
+}
+
+TEST(session, shares_a_target_if_told_so) {
+  law_model target(6, target_law());
+  law_model own_target(6, target_law());
+  const std::vector<token_id> other_prompt{5, 5, 5};
+  const auto expected = specdec::autoregressive_generate(own_target, prompt, {.max_tokens = 20, .seed = 6});
+  specdec::session text(6, {.max_tokens = 20, .seed = 6});
+  text.begin(prompt);
+  while (text.running()) {
+    // One round of ours, then somebody else's text in the same target, of the same length.
+    text.forget_target();
+    specdec::draft drafted;
+    drafted.begin(text.request());
+    const auto plan = text.plan(drafted, target.size());
+    target.truncate(plan.held);
+    (void)text.commit(text.verify(target.decode(plan.tokens, plan.rows)));
+    (void)specdec::autoregressive_generate(target, other_prompt, {.max_tokens = text.generated().size()});
+  }
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(text.generated()[i], expected.tokens[i].id);
 }
 
 TEST(session, verify_may_be_asked_twice) {

@@ -64,7 +64,11 @@ void cost_meter::measure(speculative_generator& generator, text_drafter& drafter
   for (std::size_t i = places; i-- > 0;) {
     const std::size_t place = first + (last - first) * i / (places - 1);
     const std::size_t gamma = sizes_.back() - 1;
-    const specdec::draft_request request{std::span(text).first(place + 1), gamma, gamma, &session.target_law(), 0, 0};
+    const specdec::draft_request request{.context = std::span(text).first(place + 1),
+                                         .max_depth = gamma,
+                                         .max_nodes = gamma,
+                                         .target_law = &session.target_law(),
+                                         .prompt_size = first + 1};
     drafted.begin(request);
     const double seconds = seconds_of([&] { drafter.propose(request, chance, drafted); });
     if (drafted.size() > 0) drafting_.push_back(seconds / static_cast<double>(drafted.size()));
@@ -93,6 +97,7 @@ std::optional<costs> cost_meter::result() const {
 }
 
 comparison compare(speculative_generator& speculative, text_drafter& drafter, plain_generator& plain) {
+  constexpr std::size_t fewest_runs = 3;
   constexpr std::size_t most_runs = 9;
   constexpr double enough_seconds = 3;
   const std::size_t gamma = drafter.policy().gamma;
@@ -100,7 +105,7 @@ comparison compare(speculative_generator& speculative, text_drafter& drafter, pl
   cost_meter parts(sizes);
   std::vector<specdec::statistics> with, without;
   double spent = 0;
-  while (with.size() < most_runs && spent < enough_seconds) {
+  while (with.size() < fewest_runs || (with.size() < most_runs && spent < enough_seconds)) {
     without.push_back(plain.run(no_sink).stats);
     with.push_back(speculative.run(no_sink).stats);
     parts.measure(speculative, drafter);

@@ -120,22 +120,27 @@ class session {
       throw std::invalid_argument("specdec: the prompt must have at least one token (a model's begin token will do)");
     }
     for (const token_id token : prompt) require_token(token, "the prompt");
-    if (prompt.size() > capacity_) {
-      throw std::length_error("specdec: the prompt has " + std::to_string(prompt.size()) +
-                              " tokens, but the target's context holds " + std::to_string(capacity_));
-    }
-    committed_.assign(prompt.begin(), prompt.end());
-    const std::size_t expected_size = prompt.size() + std::min(options_.max_tokens, reserve_at_most);
-    committed_.reserve(expected_size);
-    target_holds_.reserve(expected_size);
-    feed_.reserve(expected_size);
-    prompt_size_ = prompt.size();
+    require_room(prompt.size(), "the prompt");
     round_ = 0;
     statistics_ = {};
-    fault_ = row_fault::none;
-    status_ = session_status::running;
-    update_status();
+    start({prompt.begin(), prompt.end()});
   }
+
+  /// Goes on with tokens of the user's behind the text: the next turn of a conversation, or none, to generate more. The
+  /// text so far becomes the prompt, max_tokens counts anew, the target is fed only what it lacks, and no noise is used
+  /// twice. Throws as `begin`; then nothing has changed. Precondition: `begin` was called.
+  void append(std::span<const token_id> further) {
+    SPECDEC_ASSERT(status_ != session_status::idle);
+    for (const token_id token : further) require_token(token, "the appended text");
+    require_room(committed_.size() + further.size(), "the text");
+    std::vector<token_id> text = committed_;
+    text.insert(text.end(), further.begin(), further.end());
+    start(std::move(text));
+  }
+
+  /// Says that somebody else has used the target: all of the text will be fed again. A session trusts its own record of
+  /// what the target holds, so this must be called when another session, or anybody, has fed it in between.
+  void forget_target() noexcept { target_holds_.truncate(0); }
 
   /// Tells the session how many tokens the target can hold. Without it the context counts as endless.
   void limit(std::size_t capacity) {
@@ -292,6 +297,26 @@ class session {
       throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(law_.vocab_size() - 1) + "; " +
                                   where + " has token " + std::to_string(token));
     }
+  }
+
+  void require_room(std::size_t size, const char* what) const {
+    if (size > capacity_) {
+      throw std::length_error(std::string("specdec: ") + what + " has " + std::to_string(size) +
+                              " tokens, but the target's context holds " + std::to_string(capacity_));
+    }
+  }
+
+  /// Starts to generate behind `text`. Taken by value, since a user may pass a part of the session's own.
+  void start(std::vector<token_id> text) {
+    const std::size_t expected = text.size() + std::min(options_.max_tokens, reserve_at_most);
+    text.reserve(expected);
+    target_holds_.reserve(expected);
+    feed_.reserve(expected);
+    committed_ = std::move(text);
+    prompt_size_ = committed_.size();
+    fault_ = row_fault::none;
+    status_ = session_status::running;
+    update_status();
   }
 
   void update_status() noexcept {
