@@ -9,6 +9,7 @@
 #include <model.hpp>
 #include <nlohmann/json.hpp>
 #include <specdec/specdec.hpp>
+#include <specdec/testing/conformance.hpp>
 #include <string>
 #include <tokenizer.hpp>
 #include <vector>
@@ -59,6 +60,15 @@ void expect_greedy_identity(std::size_t ballast, std::size_t max_tokens) {
 TEST(bundled, greedy_speculation_is_greedy_decoding_on_every_prompt) { expect_greedy_identity(0, 48); }
 
 TEST(bundled, greedy_speculation_is_greedy_decoding_with_ballast) { expect_greedy_identity(12'000'000, 24); }
+
+TEST(bundled, models_keep_their_contract) {
+  for (const char* name : {"target", "draft", "draft-mini"}) {
+    const toy::model model(models + "/" + name + ".gguf");
+    toy::context context(model);
+    const auto report = specdec::testing::check_target_model(context, {.provoke_refusals = true});
+    EXPECT_TRUE(report.conforming() && report.complete) << name << ": " << report.text();
+  }
+}
 
 // Every evaluated token is accepted with probability beta = sum min(p, q), given what came before: so the sum of
 // (accepted - beta) over evaluated tokens is a martingale with variance sum beta (1 - beta). Fixed seeds; false alarm

@@ -175,7 +175,7 @@ TEST(law, impossible_tokens_are_never_drawn) {
 
 TEST(law, bad_parameters_are_refused) {
   EXPECT_THROW(law(0, {}), std::invalid_argument);
-  for (const double t : {-1.0, 1e-9, std::numeric_limits<double>::quiet_NaN(), static_cast<double>(infinity)}) {
+  for (const double t : {-1.0, 1e-9, 1e31, std::numeric_limits<double>::quiet_NaN(), static_cast<double>(infinity)}) {
     EXPECT_THROW(law(2, {t}), std::invalid_argument) << t;
   }
 }
@@ -317,8 +317,11 @@ TEST(proposal, refuses_what_is_not_a_law) {
   EXPECT_NE(refused([] { proposal::sparse(4, ids{2, 1}, weights{1, 2}); }).find("ascending"), std::string::npos);
   EXPECT_NE(refused([] { proposal::sparse(4, ids{1, 1}, weights{1, 2}); }), "");
   EXPECT_NE(refused([] { proposal::sparse(4, ids{1, 2}, weights{-1, 2}); }).find("negative"), std::string::npos);
-  EXPECT_NE(refused([] { proposal::sparse(4, ids{}, weights{}); }).find("positive, finite sum"), std::string::npos);
+  EXPECT_NE(refused([] { proposal::sparse(4, ids{}, weights{}); }).find("sum from 1e-30 to 1e30"), std::string::npos);
   EXPECT_NE(refused([] { proposal::dense(weights{0, 0}); }), "");
+  EXPECT_NE(refused([] { proposal::dense(weights{2, -1, 1}); }).find("negative"), std::string::npos);
+  EXPECT_NE(refused([] { proposal::dense(weights{1e-42F, 3e-42F}); }).find("sum from 1e-30"), std::string::npos);
+  EXPECT_NE(refused([] { proposal::sparse(4, ids{1}, weights{3e38F}); }), "");
   EXPECT_NE(refused([] { proposal::dense(weights{1, std::numeric_limits<float>::quiet_NaN()}); }), "");
   EXPECT_NE(refused([] { proposal::dense(weights{1, infinity}); }), "");
 }

@@ -21,7 +21,7 @@ for preset in "${presets[@]}"; do
   esac
 done
 
-packages=(cmake ninja-build g++ libgtest-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev)
+packages=(cmake ninja-build g++ git pkg-config libgtest-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev)
 [[ " ${presets[*]} " != *' clang '* ]] || packages+=(clang)
 bash examples/install_packages.sh "${packages[@]}" >&2
 

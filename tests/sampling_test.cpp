@@ -232,12 +232,12 @@ std::string refusal(const Params& params) {
 }
 
 TEST(sampling, bad_parameters_are_refused_in_words) {
-  EXPECT_EQ(refusal(sampling_params{.top_p = 0}), "specdec: top_p must be above 0 and at most 1; got 0.000000");
-  EXPECT_EQ(refusal(sampling_params{.top_p = 1.5}), "specdec: top_p must be above 0 and at most 1; got 1.500000");
-  EXPECT_EQ(refusal(sampling_params{.min_p = -1}), "specdec: min_p must be from 0 to 1; got -1.000000");
+  EXPECT_EQ(refusal(sampling_params{.top_p = 0}), "specdec: top_p must be above 0 and at most 1; got 0");
+  EXPECT_EQ(refusal(sampling_params{.top_p = 1.5}), "specdec: top_p must be above 0 and at most 1; got 1.5");
+  EXPECT_EQ(refusal(sampling_params{.min_p = -1}), "specdec: min_p must be from 0 to 1; got -1");
   EXPECT_EQ(refusal(sampling_params{.repetition_penalty = 0}),
             "specdec: the repetition penalty must be a finite number above 0; "
-            "got 0.000000");
+            "got 0");
   EXPECT_EQ(refusal(sampling_params{.frequency_penalty = infinity}),
             "specdec: the frequency penalty must be a finite number; got inf");
   EXPECT_EQ(refusal(sampling_params{.bias = {{10, 1.0}}}),
@@ -245,6 +245,28 @@ TEST(sampling, bad_parameters_are_refused_in_words) {
             "token 10");
   EXPECT_EQ(refusal(sampling_params{.bias = {{1, infinity}}}),
             "specdec: a bias must be a finite number or -inf; got inf");
+}
+
+TEST(sampling, a_bias_beyond_float_forces_its_token) {
+  law pipeline(4, {.bias = {{3, 1e39}, {0, -1e39}}});
+  const std::vector<float> logits{1, 2, 3, 0};
+  const auto p = pipeline.of(logits_row<float>(logits.data(), 4));
+  ASSERT_TRUE(p.valid());
+  EXPECT_EQ(p.probability(3), 1.0);
+  EXPECT_EQ(p.probability(0), 0.0);
+}
+
+TEST(sampling, extremes_of_temperature_and_min_p_hold_in_float) {
+  const std::vector<float> logits{0, -95, -1, 0};
+  // 1e-300 is below the smallest float, but the law it cuts is not.
+  law wide(4, {.temperature = 1000, .min_p = 1e-300, .order = filter_order::llama_cpp});
+  EXPECT_GT(wide.of(logits_row<float>(logits.data(), 4)).probability(1), 0.2);
+  // The ratio to the maximum rounds to 1 in float, but is not 1.
+  law narrow(4, {.temperature = 1e9, .min_p = 1});
+  EXPECT_EQ(narrow.of(logits_row<float>(logits.data(), 4)).probability(2), 0);
+  EXPECT_EQ(narrow.of(logits_row<float>(logits.data(), 4)).probability(3), 0.5);
+  law hot(4, {.temperature = 1e30});
+  for (token_id t = 0; t < 4; ++t) EXPECT_EQ(hot.of(logits_row<float>(logits.data(), 4)).probability(t), 0.25);
 }
 
 TEST(sampling, forbidding_every_token_is_a_fault_not_a_crash) {

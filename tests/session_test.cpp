@@ -198,8 +198,10 @@ TEST(generate, refuses_bad_input_in_words) {
             "specdec: expected tokens 0 to 5; the prompt has token 6");
   EXPECT_EQ(refused([&] { (void)specdec::speculative_generate(target, draft, prompt); }),
             "specdec: expected one vocabulary of 6 tokens; the draft has 5");
+  EXPECT_EQ(refused([&] { (void)specdec::autoregressive_generate(target, prompt, {.end_tokens = {99}}); }),
+            "specdec: expected tokens 0 to 5; the list of end tokens has token 99");
   EXPECT_EQ(refused([&] { (void)specdec::autoregressive_generate(target, prompt, {.sampling = {-0.5}}); }),
-            "specdec: the temperature must be 0 (greedy) or a finite number from 1e-6 up; got -0.500000");
+            "specdec: the temperature must be 0 (greedy) or from 1e-6 to 1e30; got -0.5");
 }
 
 TEST(generate, unusable_logits_end_in_an_error_and_keep_the_text) {
@@ -261,6 +263,28 @@ TEST(session, refuses_a_draft_that_does_not_fit_the_request) {
   foreign.begin(text.request());
   foreign.extend(specdec::root, specdec::proposal::point_mass(100, 7), text.chance());
   EXPECT_EQ(refused([&] { (void)text.plan(foreign, 0); }), "specdec: expected tokens 0 to 5; the draft has token 7");
+}
+
+TEST(session, refuses_a_law_over_another_vocabulary) {
+  specdec::session text(6, {.max_tokens = 3});
+  text.begin(prompt);
+  specdec::draft narrow;
+  narrow.begin(text.request());
+  const std::vector<float> weights{1, 1, 1};
+  narrow.extend(specdec::root, specdec::proposal::dense(weights), text.chance());
+  EXPECT_EQ(refused([&] { (void)text.plan(narrow, 0); }),
+            "specdec: expected proposals over 6 tokens; the draft has one over 3");
+}
+
+TEST(session, lifts_a_bare_draft_model) {
+  law_model target(6, target_law());
+  law_model draft(6, draft_law());
+  specdec::session text(6, {.gamma = 3, .max_tokens = 30, .seed = 9});
+  text.begin(prompt);
+  EXPECT_EQ(speculative_generate(text, target, draft), session_status::max_tokens);
+  const auto direct = specdec::speculative_generate(target, draft, prompt, {.gamma = 3, .max_tokens = 30, .seed = 9});
+  EXPECT_EQ(std::vector<token_id>(text.generated().begin(), text.generated().end()), ids(direct));
+  EXPECT_GT(text.stats().accepted, 0U);
 }
 
 TEST(session, feeds_only_what_the_target_lacks) {

@@ -122,6 +122,11 @@ int main_of(int argc, const char* const* argv) {
   return success;
 }
 
+/// One line on standard error. If that cannot be written either, the exit code must do: nothing throws here.
+void complain(const char* what, const char* advice = "") noexcept {
+  std::fprintf(stderr, "generate: %s%s\n", what, advice);
+}
+
 }  // namespace
 }  // namespace generate
 
@@ -129,13 +134,13 @@ int main(int argc, char** argv) {
   try {
     return generate::main_of(argc, argv);
   } catch (const generate::usage_error& error) {
-    fmt::print(stderr, "generate: {} (--help lists the options)\n", error.what());
+    generate::complain(error.what(), " (--help lists the options)");
     return generate::wrong_usage;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "generate: the models and their contexts need more memory than there is\n");
+    generate::complain("the models and their contexts need more memory than there is");
     return generate::failure;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "generate: {}\n", error.what());
+    generate::complain(error.what());
     return generate::failure;
   }
 }

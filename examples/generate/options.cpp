@@ -96,7 +96,6 @@ struct sampling_option {
 };
 
 std::vector<sampling_option> list_sampling_options(specdec::sampling_params& params) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr double most = std::numeric_limits<double>::max();
   const auto number = [](double& value, double least, double largest, std::string_view expected) {
     return [=, &value](const sampling_option& option) {
@@ -110,9 +109,9 @@ std::vector<sampling_option> list_sampling_options(specdec::sampling_params& par
     };
   };
   const auto temperature = [&params](const sampling_option& option) {
-    constexpr std::string_view expected = "0 or a finite number from 1e-6 up";
-    params.temperature = parse_number<double>(option.name, option.text, 0, infinity, expected);
-    const bool usable = params.temperature == 0 || (params.temperature >= 1e-6 && params.temperature < infinity);
+    constexpr std::string_view expected = "0 or a number from 1e-6 to 1e30";
+    params.temperature = parse_number<double>(option.name, option.text, 0, 1e30, expected);
+    const bool usable = params.temperature == 0 || params.temperature >= 1e-6;
     if (!usable) throw usage_error(fmt::format("{}: expected {}; got '{}'", option.name, expected, option.text));
   };
   constexpr double above_zero = std::numeric_limits<double>::min();

@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 #include "config.hpp"
 #include "proposal.hpp"
@@ -15,6 +16,11 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
+/// One row of logits: a `logits_row` of float or double.
+template <class R>
+concept LogitsRow =
+    std::same_as<std::remove_cvref_t<R>, logits_row<float>> || std::same_as<std::remove_cvref_t<R>, logits_row<double>>;
+
 /// The logits of several positions.
 ///
 /// Role: what a model returns from `decode`. `logits_view` models it; so may a type that computes or fetches a row
@@ -22,14 +28,13 @@ namespace specdec::inline SPECDEC_ABI {
 ///
 /// Requirements
 ///  1. `rows.size()` is the number of rows.
-///  2. `rows.row(i)`, i < size(), is a `logits_row` of floating-point numbers. Asking twice gives the same numbers.
+///  2. `rows.row(i)`, i < size(), is a `logits_row` of float or double. Asking twice gives the same numbers.
 ///
 /// Not required: that rows are contiguous, that they exist before they are asked for, ownership.
 template <class R>
 concept LogitsRows = requires(const R& rows, std::size_t i) {
   { rows.size() } -> std::convertible_to<std::size_t>;
-  { rows.row(i)[i] } -> std::floating_point;
-  { rows.row(i).size() } -> std::convertible_to<std::size_t>;
+  { rows.row(i) } -> LogitsRow;
 };
 
 /// A model that scores text from left to right and remembers it.

@@ -4,9 +4,10 @@
 /// @file
 /// What the library asks of the compiler, and the few macros it defines.
 ///
-/// - `SPECDEC_ABI`     name of the inline namespace. It carries the version and the instruction set that the
-///                     including file was compiled for, so two files built with different `-m` flags never
-///                     share an inline function: the linker cannot hand one file's AVX-512 code to the other.
+/// - `SPECDEC_ABI`     name of the inline namespace. It carries the version and the vector extensions that the
+///                     including file was compiled for (AVX, AVX2, FMA, AVX-512), so that files compiled for
+///                     different ones share no inline function of the library: the linker cannot hand one
+///                     file's AVX-512 code to the other. It does not tell smaller differences of `-m` flags.
 /// - `SPECDEC_ASSERT`  checks a precondition that only a programming error can break (a node that is not in the
 ///                     draft, a call out of turn). Active unless `NDEBUG` is defined; define it yourself, before
 ///                     the first include, to route failures elsewhere.
@@ -19,12 +20,18 @@
 #error "specdec: -ffast-math and -ffinite-math-only change what is sampled; compile without them"
 #endif
 
+#if defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
+#error "specdec: -fassociative-math and -freciprocal-math change what is sampled; compile without them"
+#endif
+
 #if defined(__AVX512F__)
 #define SPECDEC_ABI v0_1_avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define SPECDEC_ABI v0_1_avx2_fma
 #elif defined(__AVX2__)
 #define SPECDEC_ABI v0_1_avx2
+#elif defined(__AVX__) && defined(__FMA__)
+#define SPECDEC_ABI v0_1_avx_fma
 #elif defined(__AVX__)
 #define SPECDEC_ABI v0_1_avx
 #else

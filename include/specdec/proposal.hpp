@@ -19,6 +19,7 @@
 
 #include "config.hpp"
 #include "detail/kernels.hpp"
+#include "message.hpp"
 #include "random.hpp"
 #include "types.hpp"
 
@@ -45,7 +46,7 @@ class proposal {
 
   /// The law over `ids` (strictly ascending) with the given non-negative weights, one per id. O(k).
   /// Throws std::invalid_argument if sizes differ, ids are out of order or outside the vocabulary, a weight is
-  /// negative, or the weights do not have a positive, finite sum.
+  /// negative, or their sum is not from 1e-30 to 1e30.
   static proposal sparse(std::size_t vocab_size, std::span<const token_id> ids, std::span<const float> weights) {
     proposal q(form::sparse, vocab_size);
     if (ids.size() != weights.size()) {
@@ -61,7 +62,7 @@ class proposal {
       }
       if (!(weights[i] >= 0)) {
         throw std::invalid_argument("specdec: a proposal's weights must not be negative or NaN; token " +
-                                    std::to_string(ids[i]) + " has " + std::to_string(weights[i]));
+                                    std::to_string(ids[i]) + " has " + number_text(static_cast<double>(weights[i])));
       }
       q.total_ += static_cast<double>(weights[i]);
     }
@@ -72,10 +73,14 @@ class proposal {
   }
 
   /// The law with one non-negative weight for every token of the vocabulary. O(V).
-  /// Throws std::invalid_argument if the weights do not have a positive, finite sum.
+  /// Throws std::invalid_argument if a weight is negative, or their sum is not from 1e-30 to 1e30.
   static proposal dense(std::span<const float> weights) {
     proposal q(form::dense, weights.size());
     q.weights_ = weights;
+    if (const float least = detail::lowest(weights); least < 0) {
+      throw std::invalid_argument("specdec: a proposal's weights must not be negative or NaN; one is " +
+                                  number_text(static_cast<double>(least)));
+    }
     q.total_ = detail::sum_of_blocks<double>(weights.size(), weight_blocks{weights});
     q.require_total();
     return q;
@@ -158,9 +163,12 @@ class proposal {
   }
 
   void require_total() const {
-    if (!(total_ > 0) || !std::isfinite(total_)) {
-      throw std::invalid_argument("specdec: a proposal's weights must have a positive, finite sum; theirs is " +
-                                  std::to_string(total_));
+    // Beyond these, a float cannot hold the factor that makes the weights a law.
+    constexpr double least = 1e-30;
+    constexpr double most = 1e30;
+    if (!(total_ >= least && total_ <= most)) {
+      throw std::invalid_argument("specdec: a proposal's weights must have a sum from 1e-30 to 1e30; theirs is " +
+                                  number_text(total_));
     }
   }
 
@@ -187,7 +195,7 @@ class law;
 
 /// What a session asks of a drafter: tokens that may follow `context`.
 struct draft_request {
-  std::span<const token_id> context;  ///< all committed tokens, prompt included; never empty
+  std::span<const token_id> context;  ///< all committed tokens, prompt included; never empty; valid until the plan
   std::size_t max_depth = 0;          ///< a path may hold at most this many tokens; 0 when none can be used
   std::size_t max_nodes = 0;          ///< the whole draft may hold at most this many
   const law* target_law = nullptr;    ///< how the target's tokens are chosen; never null
@@ -227,7 +235,7 @@ class draft {
   /// Whether the token then stays must not depend on which token it is: dropping unlikely draws changes the law that
   /// is emitted. Decide before drawing.
   ///
-  /// Preconditions: `parent` is in the draft and has no child yet.
+  /// Preconditions: `parent` is in the draft and has no child yet; q is no view of this draft's own storage.
   template <Chance C>
   node_id extend(node_id parent, const proposal& q, C& chance) {
     SPECDEC_ASSERT(parent <= size() && first_child(parent) == no_node);

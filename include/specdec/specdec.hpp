@@ -13,6 +13,7 @@
 #include "decode/statistics.hpp"
 #include "draft/model.hpp"
 #include "length/constant.hpp"
+#include "message.hpp"
 #include "proposal.hpp"
 #include "random.hpp"
 #include "sampling/distribution.hpp"

@@ -47,14 +47,9 @@ template <class S>
 concept Sink = std::invocable<S&, const outcome&> &&(std::same_as<std::invoke_result_t<S&, const outcome&>, bool> ||
                                                      std::same_as<std::invoke_result_t<S&, const outcome&>, void>);
 
-/// Runs a session that has begun until it stops: draft, score the draft with one call of the target, verify, commit.
-///
-/// Resumable: whatever a model or the sink throws reaches the caller unchanged, with the committed text in the session;
-/// calling again goes on from there. Throws `logits_error` if the target's logits are unusable and
-/// std::invalid_argument if draft and target disagree on the vocabulary. Returns the session's status.
-template <class Rule, class Randomness, TargetModel Target, Drafter<Randomness> Draft, Sink Consumer = no_sink>
-session_status speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter,
-                                    Consumer&& sink = {}) {
+/// The loop itself; `speculative_generate` says the rest.
+template <class Rule, class Randomness, TargetModel Target, Drafter<Randomness> Draft, Sink Consumer>
+session_status run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink) {
   static_assert(Verifier<Rule, std::remove_cvref_t<decltype(target.decode({}, 0))>, Randomness>,
                 "specdec: the session's rule must be a Verifier of the target's rows: "
                 "verdict rule(draft, rows, law, chance) const, and a constant Rule::lossless");
@@ -105,6 +100,28 @@ session_status speculative_generate(session<Rule, Randomness>& session, Target& 
   return session.status();
 }
 
+/// Runs a session that has begun until it stops: draft, score the draft with one call of the target, verify, commit.
+///
+/// The draft is a drafter, or a bare model, which then drafts options.gamma tokens a round.
+///
+/// Resumable: whatever a model or the sink throws reaches the caller unchanged, with the committed text in the session;
+/// calling again goes on from there. A round whose sink threw is committed and is not delivered again. Throws
+/// `logits_error` if the target's logits are unusable and std::invalid_argument if draft and target disagree on the
+/// vocabulary. Returns the session's status.
+template <class Rule, class Randomness, TargetModel Target, class Draft, Sink Consumer = no_sink>
+session_status speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter,
+                                    Consumer&& sink = {}) {
+  static_assert(CausalModel<Draft> || Drafter<Draft, Randomness>,
+                "specdec: the draft must be a causal model (vocab_size, size, decode, truncate) or have "
+                "propose(request, chance, draft); see CausalModel and Drafter in concepts.hpp");
+  if constexpr (CausalModel<Draft> && !Drafter<Draft, Randomness>) {
+    model_drafter lifted(drafter, constant{session.options().gamma});
+    return speculative_generate(session, target, lifted, sink);
+  } else {
+    return run_rounds(session, target, drafter, sink);
+  }
+}
+
 /// Generates from a prompt with a target and a draft: a causal model (then gamma = options.gamma) or any drafter.
 ///
 /// The text has the law of `autoregressive_generate` with the same options; only the speed depends on the draft.
@@ -113,7 +130,7 @@ session_status speculative_generate(session<Rule, Randomness>& session, Target& 
 /// Throws std::invalid_argument for bad options, an empty prompt, tokens outside the vocabulary or vocabularies that
 /// differ, std::length_error if the prompt exceeds the target's capacity, `logits_error` for unusable logits, and
 /// whatever the models or the sink throw. To keep the text in those cases, run a session of your own.
-template <TargetModel Target, DraftModel Draft, Sink Consumer = no_sink>
+template <TargetModel Target, class Draft, Sink Consumer = no_sink>
 generation speculative_generate(Target& target, Draft& draft, std::span<const token_id> prompt,
                                 const generate_options& options = {}, Consumer&& sink = {}) {
   session<> text(target.vocab_size(), options);
@@ -124,12 +141,7 @@ generation speculative_generate(Target& target, Draft& draft, std::span<const to
     result.tokens.insert(result.tokens.end(), out.tokens.begin(), out.tokens.end());
     return sink(out);
   };
-  if constexpr (Drafter<Draft>) {
-    speculative_generate(text, target, draft, collect);
-  } else {
-    model_drafter drafter(draft, constant{options.gamma});
-    speculative_generate(text, target, drafter, collect);
-  }
+  speculative_generate(text, target, draft, collect);
   result.status = text.status();
   result.stats = text.stats();
   return result;

@@ -89,10 +89,13 @@ struct outcome {
 
 /// The state of one generation. A round is
 /// @code
-/// drafter.propose(session.request(), session.chance(), draft.begin(...))
+/// request = session.request()
+/// draft.begin(request)
+/// drafter.propose(request, session.chance(), draft)
 /// plan = session.plan(draft, target.size())
-/// target.truncate(plan.held); rows = target.decode(plan.tokens, plan.rows)
-/// session.commit(session.verify(rows))
+/// target.truncate(plan.held)
+/// rows = target.decode(plan.tokens, plan.rows)
+/// outcome = session.commit(session.verify(rows))
 /// @endcode
 /// and whoever runs it (a loop, a server's scheduler, a batch) calls the models. `speculative_generate` is that loop.
 ///
@@ -110,20 +113,23 @@ class session {
 
   /// With another source of randomness; options.seed and options.stream are then not used.
   session(std::size_t vocab_size, const generate_options& options, Rule rule, Randomness randomness)
-      : options_(options), rule_(std::move(rule)), chance_(std::move(randomness)), law_(vocab_size, options.sampling) {}
+      : options_(options), rule_(std::move(rule)), chance_(std::move(randomness)), law_(vocab_size, options.sampling) {
+    for (const token_id token : options_.end_tokens) require_token(token, "the list of end tokens");
+  }
 
   /// Starts a text, or another one: what the target already holds of it (a prompt shared with the last text, say) is
-  /// not fed again. Throws std::invalid_argument if the prompt is empty or has a token outside the vocabulary, and
-  /// std::length_error if it is longer than the capacity given to `limit`.
+  /// not fed again. The noise starts anew too: the same prompt gives the same text, unless a session with another
+  /// `stream` asks. Throws std::invalid_argument if the prompt is empty or has a token outside the vocabulary, and
+  /// std::length_error if it is longer than the capacity given to `limit`; then nothing has changed.
   void begin(std::span<const token_id> prompt) {
     if (prompt.empty()) {
       throw std::invalid_argument("specdec: the prompt must have at least one token (a model's begin token will do)");
     }
     for (const token_id token : prompt) require_token(token, "the prompt");
     require_room(prompt.size(), "the prompt");
+    start({prompt.begin(), prompt.end()});
     round_ = 0;
     statistics_ = {};
-    start({prompt.begin(), prompt.end()});
   }
 
   /// Goes on with tokens of the user's behind the text: the next turn of a conversation, or none, to generate more. The
@@ -156,7 +162,7 @@ class session {
     if (running()) status_ = session_status::stopped;
   }
 
-  /// What to draft now. Precondition: running().
+  /// What to draft now; valid until `plan`. Precondition: running().
   [[nodiscard]] draft_request request() const noexcept {
     SPECDEC_ASSERT(running());
     // A round commits one token more than it accepts, and the target must hold the committed text and the draft.
@@ -169,8 +175,8 @@ class session {
   [[nodiscard]] Randomness& chance() noexcept { return chance_; }
 
   /// Turns a draft into a call of the target, which now holds `target_size` tokens. The draft must stay as it is until
-  /// `commit`. Throws std::invalid_argument if the draft is deeper or larger than was requested or holds a token
-  /// outside the vocabulary. Precondition: running().
+  /// `commit`. Throws std::invalid_argument if the draft is deeper or larger than was requested, holds a token outside
+  /// the vocabulary or has a law over another one. Precondition: running().
   [[nodiscard]] decode_plan plan(const draft& drafted, std::size_t target_size) {
     SPECDEC_ASSERT(running());
     const draft_request asked = request();
@@ -181,6 +187,10 @@ class session {
     parents_.clear();
     for (node_id node = 1; node <= drafted.size(); ++node) {
       require_token(drafted.token(node), "the draft");
+      if (const std::size_t size = drafted.law_of(node).vocab_size(); size != law_.vocab_size()) {
+        throw std::invalid_argument("specdec: expected proposals over " + std::to_string(law_.vocab_size()) +
+                                    " tokens; the draft has one over " + std::to_string(size));
+      }
       if (drafted.depth(node) > asked.max_depth) {
         throw std::invalid_argument("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
                                     " at most; got depth " + std::to_string(drafted.depth(node)));

@@ -39,7 +39,8 @@ struct statistics {
   [[nodiscard]] double alpha() const noexcept { return ratio(accepted, evaluated); }
   /// Accepted over proposed tokens; 0 if nothing was proposed.
   [[nodiscard]] double draft_acceptance_rate() const noexcept { return ratio(accepted, proposed); }
-  /// Tokens per target call: 1 + accepted / rounds; 0 before the first round.
+  /// Tokens per target call: 1 + accepted / rounds; 0 before the first round. Where an end token lay inside a draft,
+  /// that round counts one token more than was delivered.
   [[nodiscard]] double mean_acceptance_length() const noexcept { return rounds == 0 ? 0 : 1 + ratio(accepted, rounds); }
   /// The share of rounds in which the first `depth` drafted tokens were all accepted; depth >= 1.
   [[nodiscard]] double survival(std::size_t depth) const noexcept {

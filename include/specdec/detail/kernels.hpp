@@ -166,6 +166,24 @@ inline void gather(std::span<const float> weights, std::size_t begin, block<Real
   for (std::size_t i = out.size; i < padded(out.size); ++i) out.values[i] = Real{0};
 }
 
+/// The least of some weights; 0 if there are none, and no matter where there is a NaN. O(V).
+inline float lowest(std::span<const float> weights) noexcept {
+  block<float> values;
+  float least = 0;
+  for (std::size_t begin = 0; begin < weights.size(); begin += block_size) {
+    gather(weights, begin, values);
+    part<float> smallest = {};
+    for (std::size_t i = 0; i < padded(values.size); i += part_size<float>) {
+      const part<float> x = load(values.values + i);
+      smallest = x < smallest ? x : smallest;
+    }
+    float parts[part_size<float>];
+    std::memcpy(parts, &smallest, sizeof parts);
+    least = std::min(least, *std::min_element(parts, parts + part_size<float>));
+  }
+  return least;
+}
+
 /// exp(x) for x <= 0 in float, at most 2 units in the last place off; 0 below -87.3, where float loses normal numbers.
 /// x = n ln2 + r with ln2 in two parts (Cody and Waite), then 1 + r + r^2 P(r), P of degree 4 interpolating at the
 /// Chebyshev nodes of [-ln2/2, ln2/2]: 1e-8 relative before rounding.
@@ -179,7 +197,8 @@ inline part<float> exp_nonpositive(part<float> x) noexcept {
   constexpr float round_to_integer = 0x1.8p23F;
   const auto representable = x >= lowest;
   const part<float> clamped = representable ? x : part<float>{} + lowest;
-  const part<float> shifted = rounded(clamped * 0x1.715476p0F) + round_to_integer;
+  // The sum is kept from the optimiser too: some flags would let it cancel the rounding to an integer.
+  const part<float> shifted = rounded(rounded(clamped * 0x1.715476p0F) + round_to_integer);
   const part<float> n = shifted - round_to_integer;
   const part<float> r = (clamped - rounded(n * 0x1.62e4p-1F)) - rounded(n * 0x1.7f7d1cp-20F);
   part<float> y = part<float>{} + 0x1.6d10fcp-10F;
@@ -480,21 +499,17 @@ inline cutoff<Real> cutoff_at_mass(const edited_row<Real>& row, const cutoff<Rea
   return scratch.empty() ? limit : cutoff<Real>{row[static_cast<std::size_t>(scratch.back())], scratch.back()};
 }
 
-/// The cutoff that keeps tokens of weight at least `share`, 0 < share <= 1; at most what `limit` keeps. O(V).
+/// The cutoff that keeps tokens of weight at least `share`, 0 < share <= 1; at most what `limit` keeps. O(1): the bound
+/// on the weight is one on the logit.
 template <class Real>
-inline cutoff<Real> cutoff_at_weight(const edited_row<Real>& row, const cutoff<Real>& limit, Real maximum,
-                                     Real inverse_temperature, double share) noexcept {
-  constexpr Real lowest = -std::numeric_limits<Real>::infinity();
-  block<Real> logits;
-  Real least = maximum;
-  for (std::size_t begin = 0; begin < row.size(); begin += block_size) {
-    gather(row, begin, logits, lowest);
-    for (std::size_t i = 0; i < logits.size; ++i) {
-      const Real x = logits.values[i];
-      if (x < least && static_cast<double>(exponential(x, maximum, inverse_temperature)) >= share) least = x;
-    }
-  }
-  return least > limit.logit ? cutoff<Real>{least} : limit;
+inline cutoff<Real> cutoff_at_weight(const cutoff<Real>& limit, Real maximum, double temperature,
+                                     double share) noexcept {
+  const double bound = static_cast<double>(maximum) + rounded(std::log(share) * temperature);
+  constexpr auto least = static_cast<double>(std::numeric_limits<Real>::lowest());
+  if (!(bound > least)) return limit;
+  auto logit = static_cast<Real>(bound);
+  if (static_cast<double>(logit) < bound) logit = std::nextafter(logit, std::numeric_limits<Real>::infinity());
+  return logit > limit.logit ? cutoff<Real>{logit} : limit;
 }
 
 }  // namespace specdec::inline SPECDEC_ABI::detail

@@ -37,7 +37,8 @@ struct model_drafter_options {
 /// rounds; nobody else may feed it. It is referenced, not owned.
 ///
 /// Cost per round: one decode per drafted token, the first of them taking also what the model has missed.
-/// Throws std::runtime_error if the model's logits are unusable; what the model throws passes through. Either way the
+/// Throws std::runtime_error if the model's logits are unusable, std::invalid_argument if it returns another number of
+/// rows than asked for; what the model throws passes through. Either way the
 /// next request starts from what the model then holds.
 template <CausalModel Model, LengthPolicy Policy = constant>
 class model_drafter {
@@ -99,6 +100,10 @@ class model_drafter {
 
   template <LogitsRows Rows>
   [[nodiscard]] proposal propose_from(const Rows& rows, const draft_request& request, const draft& answer) {
+    if (rows.size() != 1) {
+      throw std::invalid_argument("specdec: expected 1 row of logits from the draft model; got " +
+                                  std::to_string(rows.size()));
+    }
     const auto q = law_->of(rows.row(0), {request.context, answer.tokens(), request.prompt_size});
     if (!q.valid()) {
       throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +

@@ -153,7 +153,10 @@ class law {
     if (params_.top_p < 1) {
       limit = detail::cutoff_at_mass(row, limit, maximum, inverse, params_.top_p, cells_, ids_);
     }
-    if (params_.min_p > 0) limit = detail::cutoff_at_weight(row, limit, maximum, inverse, params_.min_p);
+    if (params_.min_p > 0) {
+      const double temperature = params_.order == filter_order::hugging_face ? params_.temperature : 1.0;
+      limit = detail::cutoff_at_weight(limit, maximum, temperature, params_.min_p);
+    }
     return limit;
   }
 

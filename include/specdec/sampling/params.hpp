@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../message.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -72,10 +73,11 @@ struct sampling_params {
 
   /// Throws std::invalid_argument, saying what is expected of the first parameter that is out of range.
   void validate(std::size_t vocab_size) const {
-    constexpr double smallest_temperature = 1e-6;
+    constexpr double coldest = 1e-6;
+    constexpr double hottest = 1e30;
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    require(temperature == 0 || (temperature >= smallest_temperature && temperature < infinity),
-            "the temperature must be 0 (greedy) or a finite number from 1e-6 up", temperature);
+    require(temperature == 0 || (temperature >= coldest && temperature <= hottest),
+            "the temperature must be 0 (greedy) or from 1e-6 to 1e30", temperature);
     require(top_p > 0 && top_p <= 1, "top_p must be above 0 and at most 1", top_p);
     require(min_p >= 0 && min_p <= 1, "min_p must be from 0 to 1", min_p);
     require(repetition_penalty > 0 && repetition_penalty < infinity,
@@ -94,7 +96,7 @@ struct sampling_params {
  private:
   static void require(bool holds, const char* expectation, double came) {
     if (!holds) {
-      throw std::invalid_argument(std::string("specdec: ") + expectation + "; got " + std::to_string(came));
+      throw std::invalid_argument(std::string("specdec: ") + expectation + "; got " + number_text(came));
     }
   }
 };

@@ -5,8 +5,10 @@
 /// The part of a law that depends on the text, and the user's bias: replacements for single logits.
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -63,15 +65,17 @@ class logit_editor {
     auto bias = params_.bias.begin();
     const auto add_biased_before = [&](token_id end) {
       for (; bias != params_.bias.end() && bias->token < end; ++bias) {
-        edits.push_back({bias->token, static_cast<double>(row[static_cast<std::size_t>(bias->token)]) + bias->amount});
+        const auto logit = static_cast<double>(row[static_cast<std::size_t>(bias->token)]);
+        edits.push_back({bias->token, representable<Real>(logit + bias->amount, logit)});
       }
     };
     for (const token_id token : seen_) {
       add_biased_before(token);
       const auto index = static_cast<std::size_t>(token);
-      double logit = penalized(static_cast<double>(row[index]), counts_[index]);
+      const auto own = static_cast<double>(row[index]);
+      double logit = penalized(own, counts_[index]);
       if (bias != params_.bias.end() && bias->token == token) logit += (bias++)->amount;
-      edits.push_back({token, logit});
+      edits.push_back({token, representable<Real>(logit, own)});
       counts_[index] = 0;
     }
     seen_.clear();
@@ -79,6 +83,16 @@ class logit_editor {
   }
 
  private:
+  /// An edited logit as the row's type can hold it: what grew beyond is the greatest number, what fell below is -inf.
+  /// A logit that was no number to begin with stays the fault it is.
+  template <class Real>
+  [[nodiscard]] static double representable(double logit, double own) noexcept {
+    constexpr auto most = static_cast<double>(std::numeric_limits<Real>::max());
+    if (!std::isfinite(own)) return own > 0 || own != own ? own : -std::numeric_limits<double>::infinity();
+    if (logit > most) return most;
+    return logit < -most ? -std::numeric_limits<double>::infinity() : logit;
+  }
+
   /// Fills seen_ with the window's distinct tokens, ascending, and counts_ with their numbers.
   void count(const text_so_far& text) {
     const std::size_t total = text.committed.size() + text.drafted.size();

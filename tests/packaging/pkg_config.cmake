@@ -1,0 +1,20 @@
+# A user without CMake: the compiler, and what pkg-config says.
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+
+find_program(pkg_config NAMES pkg-config pkgconf)
+if(NOT pkg_config)
+  message("skipped: pkg-config is not installed")
+  return()
+endif()
+file(REMOVE_RECURSE ${WORK_DIR})
+file(MAKE_DIRECTORY ${WORK_DIR})
+
+set(ENV{PKG_CONFIG_PATH} ${PREFIX}/share/pkgconfig)
+run(${pkg_config} --modversion specdec)
+if(NOT printed STREQUAL "${VERSION}\n")
+  message(FATAL_ERROR "expected version ${VERSION}, pkg-config says ${printed}")
+endif()
+run(${pkg_config} --cflags --libs specdec)
+separate_arguments(flags UNIX_COMMAND "${printed}")
+run(${CXX} ${CXX_FLAGS} -std=c++20 ${strict} ${flags} ${SOURCE_DIR}/examples/hello.cpp -o ${WORK_DIR}/hello)
+expect_hello(${WORK_DIR}/hello)

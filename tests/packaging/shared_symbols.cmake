@@ -1,0 +1,27 @@
+# Compares the functions of specdec that two objects define for the linker to merge: EXPECTED some of one name, or none.
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+
+# Weak symbols: W, V and u in nm's letters.
+function(mergeable_symbols object result)
+  run(${NM} --defined-only ${object})
+  string(REGEX MATCHALL "[WVu] [A-Za-z0-9_]*7specdec[A-Za-z0-9_]*" symbols "${printed}")
+  if(NOT symbols MATCHES "6detail")
+    message(FATAL_ERROR "${object}: expected functions of specdec's kernels among its symbols")
+  endif()
+  set(${result} ${symbols} PARENT_SCOPE)
+endfunction()
+
+mergeable_symbols(${FIRST} first)
+mergeable_symbols(${SECOND} second)
+set(shared "")
+foreach(symbol IN LISTS first)
+  if(symbol IN_LIST second)
+    list(APPEND shared ${symbol})
+  endif()
+endforeach()
+list(LENGTH shared count)
+if((EXPECTED STREQUAL some AND count EQUAL 0) OR (EXPECTED STREQUAL none AND NOT count EQUAL 0))
+  list(JOIN shared "\n" shared)
+  message("${shared}")
+  message(FATAL_ERROR "expected ${EXPECTED} in common, found the ${count} above")
+endif()
