@@ -30,7 +30,7 @@ probabilities positive_part(probabilities p, const probabilities& q) {
 
 /// A chain rule whose parts can be exchanged; as it stands, it is right.
 struct chain_rule {
-  static constexpr bool lossless = false;
+  [[maybe_unused]] static constexpr bool lossless = false;
 
   /// The q that the rule believes in; empty means the law the token was drawn from.
   probabilities believed_q{};
