@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
 #include <tuple>
@@ -18,30 +17,13 @@ using specdec::token_id;
 constexpr double tolerance = 1e-12;
 const std::vector<token_id> prompt{0, 1};
 
-/// A drafter with a model of its own inside.
-template <class Law>
-class drafter_over {
- public:
-  drafter_over(std::size_t vocab_size, Law law, std::size_t gamma, const specdec::model_drafter_options& options)
-      : model_(std::make_unique<testing::law_model<Law>>(vocab_size, law)), drafter_(*model_, {gamma}, options) {}
-
-  template <class Chance>
-  void propose(const specdec::draft_request& request, Chance& chance, specdec::draft& answer) {
-    drafter_.propose(request, chance, answer);
-  }
-
- private:
-  std::unique_ptr<testing::law_model<Law>> model_;
-  specdec::model_drafter<testing::law_model<Law>> drafter_;
-};
-
 template <class P, class Q>
 testing::exactness enumerate_model(std::size_t vocab_size, P p, Q q, std::size_t gamma, std::size_t top,
                                    double temperature = 1, double draft_temperature = 1, std::size_t rounds = 1,
                                    std::size_t length = 0) {
   const specdec::model_drafter_options options{specdec::sampling_params{draft_temperature}, top};
   return testing::enumerate(vocab_size, prompt, p, laws::at_temperature(p, temperature),
-                            [&] { return drafter_over(vocab_size, q, gamma, options); }, specdec::rejection{},
+                            [&] { return laws::drafter_over(vocab_size, q, gamma, options); }, specdec::rejection{},
                             generate_options{.sampling = {temperature}}, {rounds, length == 0 ? gamma + 1 : length});
 }
 
@@ -142,9 +124,9 @@ TEST(exactness, a_target_that_drafts_for_itself_is_lossless) {
 TEST(exactness, greedy_rule_emits_the_greedy_text) {
   const auto p = laws::hashed(4, 15);
   const auto q = laws::hashed(4, 16);
-  const auto found =
-      testing::enumerate(4, prompt, p, laws::at_temperature(p, 0), [&] { return drafter_over(4, q, 3, {.top = 0}); },
-                         specdec::greedy{}, generate_options{}, {1, 4});
+  const auto found = testing::enumerate(4, prompt, p, laws::at_temperature(p, 0),
+                                        [&] { return laws::drafter_over(4, q, 3, {.top = 0}); }, specdec::greedy{},
+                                        generate_options{}, {1, 4});
   EXPECT_LT(found.total_variation(), tolerance);
 }
 

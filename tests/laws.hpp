@@ -4,13 +4,17 @@
 /// @file
 /// Laws to test with: functions of the text, and reference arithmetic that shares no code with the library.
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <span>
+#include <specdec/draft/model.hpp>
 #include <specdec/proposal.hpp>
+#include <specdec/testing/law_model.hpp>
 #include <specdec/types.hpp>
 #include <utility>
 #include <vector>
@@ -109,6 +113,24 @@ struct point_drafter {
       text.push_back(answer.token(tip));
     }
   }
+};
+
+/// A drafter with a model of its own inside.
+template <class Law>
+class drafter_over {
+ public:
+  drafter_over(std::size_t vocab_size, Law law, std::size_t gamma, const specdec::model_drafter_options& options)
+      : model_(std::make_unique<specdec::testing::law_model<Law>>(vocab_size, law)),
+        drafter_(*model_, {gamma}, options) {}
+
+  template <class Chance>
+  void propose(const specdec::draft_request& request, Chance& chance, specdec::draft& answer) {
+    drafter_.propose(request, chance, answer);
+  }
+
+ private:
+  std::unique_ptr<specdec::testing::law_model<Law>> model_;
+  specdec::model_drafter<specdec::testing::law_model<Law>> drafter_;
 };
 
 }  // namespace laws

@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <random>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
@@ -132,23 +131,6 @@ TEST(sampling, float_laws_are_within_1e6_of_the_reference) {
   }
 }
 
-/// A drafter with a model of its own inside.
-template <class Law>
-class drafter_over {
- public:
-  drafter_over(std::size_t vocab_size, Law model_law, std::size_t gamma, const specdec::model_drafter_options& options)
-      : model_(std::make_unique<testing::law_model<Law>>(vocab_size, model_law)), drafter_(*model_, {gamma}, options) {}
-
-  template <class Chance>
-  void propose(const specdec::draft_request& request, Chance& chance, specdec::draft& answer) {
-    drafter_.propose(request, chance, answer);
-  }
-
- private:
-  std::unique_ptr<testing::law_model<Law>> model_;
-  specdec::model_drafter<testing::law_model<Law>> drafter_;
-};
-
 testing::exactness enumerate(std::size_t vocab_size, std::size_t gamma, const sampling_params& settings,
                              const specdec::model_drafter_options& options, std::size_t rounds = 1) {
   const std::vector<token_id> prompt{1, 0, 2};
@@ -160,7 +142,7 @@ testing::exactness enumerate(std::size_t vocab_size, std::size_t gamma, const sa
     return laws::reference_law(logits, text, prompt.size(), settings);
   };
   return testing::enumerate(vocab_size, prompt, p, target_law,
-                            [&] { return drafter_over(vocab_size, q, gamma, options); }, specdec::rejection{},
+                            [&] { return laws::drafter_over(vocab_size, q, gamma, options); }, specdec::rejection{},
                             specdec::generate_options{.sampling = settings}, {rounds, gamma + 1});
 }
 
@@ -216,7 +198,7 @@ TEST(sampling, a_penalty_blind_to_the_draft_is_caught) {
     return laws::reference_law(logits, text, prompt.size(), settings);
   };
   const auto found =
-      testing::enumerate(3, prompt, p, target_law, [&] { return drafter_over(3, laws::hashed(3, 32), 2, {}); },
+      testing::enumerate(3, prompt, p, target_law, [&] { return laws::drafter_over(3, laws::hashed(3, 32), 2, {}); },
                          blind{settings}, specdec::generate_options{.sampling = settings}, {1, 3});
   EXPECT_GT(found.total_variation(), 0.01);
 }
