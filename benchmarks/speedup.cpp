@@ -56,12 +56,6 @@ void add(specdec::statistics& total, const specdec::statistics& run) {
   total.verify_seconds += run.verify_seconds;
 }
 
-std::vector<double> survival_of(const specdec::statistics& stats, std::size_t gamma) {
-  std::vector<double> survival;
-  for (std::size_t depth = 1; depth <= gamma; ++depth) survival.push_back(stats.survival(depth));
-  return survival;
-}
-
 double verification_of(const specdec::statistics& stats) {
   return stats.verify_seconds / static_cast<double>(stats.rounds);
 }
@@ -91,7 +85,7 @@ result measure(const toy::model& target, const toy::model& draft_model, const st
   }
   const generate::costs curve = pilot_meter.result().value();
   const std::size_t gamma = specdec::theory::best_gamma(
-      survival_of(pilot, longest_draft),
+      generate::survival_of(pilot, longest_draft),
       {.draft = curve.draft_token, .target = curve.target_call, .overhead = verification_of(pilot)});
   drafter.policy().gamma = gamma;
 
@@ -111,7 +105,7 @@ result measure(const toy::model& target, const toy::model& draft_model, const st
   generate::costs round = meter.result().value();
   round.target_call[gamma] += verification_of(speculative);
   round.target_call[0] += verification_of(plain);
-  const double predicted = specdec::theory::speedup(survival_of(speculative, gamma), gamma,
+  const double predicted = specdec::theory::speedup(generate::survival_of(speculative, gamma), gamma,
                                                     {.draft = round.draft_token, .target = round.target_call});
   fmt::print("{:<8} {:>4.1f} {:>6} {:>7.3f} {:>8.2f} {:>9.1f} {:>9.1f} {:>9.2f} {:>10.2f} {:>+7.1f}%\n", format,
              temperature, gamma, speculative.alpha(), speculative.mean_acceptance_length(), speeds.plain_speed,

@@ -33,15 +33,15 @@ double per_round(double seconds, const specdec::statistics& stats) {
   return stats.rounds == 0 ? 0 : seconds / static_cast<double>(stats.rounds);
 }
 
+constexpr auto no_sink = [](const specdec::outcome&) {};
+
+}  // namespace
+
 std::vector<double> survival_of(const specdec::statistics& stats, std::size_t gamma) {
   std::vector<double> survival(gamma);
   for (std::size_t i = 0; i < gamma; ++i) survival[i] = stats.survival(i + 1);
   return survival;
 }
-
-constexpr auto no_sink = [](const specdec::outcome&) {};
-
-}  // namespace
 
 void cost_meter::measure(speculative_generator& generator, text_drafter& drafter) {
   constexpr std::size_t places = 6;

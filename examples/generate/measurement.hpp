@@ -75,6 +75,9 @@ using text_drafter = specdec::model_drafter<toy::context>;
 using speculative_generator = generator<text_drafter>;
 using plain_generator = generator<specdec::no_draft>;
 
+/// The share of rounds that accepted the first 1, 2, .. gamma drafted tokens, as `specdec::theory` takes it.
+[[nodiscard]] std::vector<double> survival_of(const specdec::statistics& stats, std::size_t gamma);
+
 /// What the parts of a round cost, in seconds.
 struct costs {
   double draft_token = 0;

@@ -13,6 +13,9 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
+/// The most tokens that room is made for ahead of time; a user may ask for endless text.
+inline constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
+
 /// Room for `size` elements, grown at least twofold: asked once a round with a little more each time, a plain reserve
 /// would allocate, and copy everything, every time.
 template <class Vector>

@@ -300,8 +300,6 @@ class session {
   [[nodiscard]] std::size_t faulty_position() const noexcept { return faulty_position_; }
 
  private:
-  static constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
-
   void require_token(token_id token, const char* where) const {
     if (token < 0 || static_cast<std::size_t>(token) >= law_.vocab_size()) {
       throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(law_.vocab_size() - 1) + "; " +

@@ -21,7 +21,6 @@
 #include <limits>
 #include <span>
 #include <type_traits>
-#include <utility>
 
 #include "../types.hpp"
 

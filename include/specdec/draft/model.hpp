@@ -38,8 +38,8 @@ struct model_drafter_options {
 ///
 /// Cost per round: one decode per drafted token, the first of them taking also what the model has missed.
 /// Throws std::runtime_error if the model's logits are unusable, std::invalid_argument if it returns another number of
-/// rows than asked for; what the model throws passes through. Either way the
-/// next request starts from what the model then holds.
+/// rows than asked for; what the model throws passes through. Either way the next request starts from what the model
+/// then holds.
 template <CausalModel Model, LengthPolicy Policy = constant>
 class model_drafter {
  public:
@@ -111,8 +111,6 @@ class model_drafter {
     }
     return whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_);
   }
-
-  static constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
 
   Model* model_;
   Policy policy_;

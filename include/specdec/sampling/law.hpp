@@ -145,8 +145,7 @@ class law {
       ids_.resize(params_.top_k);
       const std::size_t kept = detail::top(row, limit, std::span(ids_));
       if (kept == params_.top_k) {
-        const token_id least = ids_.front();  // the selection is a heap whose
-                                              // first is the least probable
+        const token_id least = ids_.front();  // the selection is a heap whose first is the least probable
         limit = {row[static_cast<std::size_t>(least)], least};
       }
     }
@@ -177,8 +176,7 @@ class law {
 
   template <class Real>
   [[nodiscard]] distribution<Real> recall(const logits_row<Real>& row, const place& p) const noexcept {
-    return {{row, editor_.edits() ? std::span<const detail::edit>(p.edits) : std::span<const detail::edit>()},
-            summary_of<Real>(p)};
+    return {{row, p.edits}, summary_of<Real>(p)};
   }
 
   std::size_t vocab_size_;
