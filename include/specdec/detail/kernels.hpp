@@ -116,15 +116,26 @@ struct edit {
   double logit = 0;
 };
 
-/// A row of logits with some of them replaced; `edits` ascend by token. A view.
+/// A set of tokens: bit t % 32 of word t / 32 is set if token t is in it.
+inline constexpr std::size_t word_bits = 32;
+
+/// Words for a set of tokens of a vocabulary.
+constexpr std::size_t words_of(std::size_t vocab_size) noexcept { return (vocab_size + word_bits - 1) / word_bits; }
+
+/// A row of logits with some of them replaced, and all but the allowed ones at -inf. `edits` ascend by token; an empty
+/// `allowed` allows everything. A view.
 template <class Real>
 struct edited_row {
   logits_row<Real> row;
   std::span<const edit> edits = {};
+  std::span<const std::uint32_t> allowed = {};
 
   [[nodiscard]] std::size_t size() const noexcept { return row.size(); }
 
   [[nodiscard]] Real operator[](std::size_t token) const noexcept {
+    if (!allowed.empty() && (allowed[token / word_bits] >> token % word_bits & 1U) == 0) {
+      return -std::numeric_limits<Real>::infinity();
+    }
     if (edits.empty()) return row[token];
     const auto at = first_edit(token);
     const bool replaced = at != edits.end() && static_cast<std::size_t>(at->token) == token;
@@ -138,6 +149,19 @@ struct edited_row {
   }
 };
 
+/// Lowers to -inf, in the block of logits that starts at `begin`, the tokens that are not allowed.
+template <class Real>
+inline void forbid_others(std::span<const std::uint32_t> allowed, std::size_t begin, block<Real>& out) noexcept {
+  constexpr Real lowest = -std::numeric_limits<Real>::infinity();
+  for (std::size_t i = 0; i < out.size; i += word_bits) {
+    const std::uint32_t word = allowed[(begin + i) / word_bits];
+    if (word == ~std::uint32_t{0}) continue;
+    for (std::size_t bit = 0; bit < std::min(word_bits, out.size - i); ++bit) {
+      if ((word >> bit & 1U) == 0) out.values[i + bit] = lowest;
+    }
+  }
+}
+
 /// Copies tokens [begin, begin + out.size) of a row into a block and pads it with `padding`.
 template <class Real>
 inline void gather(const edited_row<Real>& source, std::size_t begin, block<Real>& out, Real padding) noexcept {
@@ -149,12 +173,14 @@ inline void gather(const edited_row<Real>& source, std::size_t begin, block<Real
     for (std::size_t i = 0; i < out.size; ++i) out.values[i] = row[begin + i];
   }
   for (std::size_t i = out.size; i < padded(out.size); ++i) out.values[i] = padding;
-  if (source.edits.empty()) return;
-  for (auto e = source.first_edit(begin); e != source.edits.end(); ++e) {
-    const std::size_t index = static_cast<std::size_t>(e->token) - begin;
-    if (index >= out.size) break;
-    out.values[index] = static_cast<Real>(e->logit);
+  if (!source.edits.empty()) {
+    for (auto e = source.first_edit(begin); e != source.edits.end(); ++e) {
+      const std::size_t index = static_cast<std::size_t>(e->token) - begin;
+      if (index >= out.size) break;
+      out.values[index] = static_cast<Real>(e->logit);
+    }
   }
+  if (!source.allowed.empty()) forbid_others(source.allowed, begin, out);
 }
 
 /// Copies weights [begin, begin + out.size) into a block of another type and pads it with zeros.
