@@ -76,6 +76,9 @@ concept DiscreteLaw = requires(const L& law, token_id token, double u) {
 ///  2. `chance.draw(key, law)` answers a token with its probability under a `DiscreteLaw`.
 ///  3. Answers under different keys are independent; the same question under the same key has the same answer.
 ///
+/// Optional: `chance.accept(key, bound, p, q)`, the same decision where p() is dear and bound <= p() is known: it may
+/// be settled without asking p().
+///
 /// Not required: state, copyability, or any relation between the answers and a uniform number.
 /// (The concept can only check `accept`; `draw` is a template over the law.)
 template <class C>
@@ -104,6 +107,13 @@ class philox {
 
   /// u*q < p: strict, so that p = 0 is never accepted although u may be 0; a product, so that nothing is divided.
   [[nodiscard]] constexpr bool accept(const key& k, double p, double q) const noexcept { return uniform(k) * q < p; }
+
+  /// The same, with a lower bound on p in place of p where that settles it.
+  template <std::invocable P>
+  [[nodiscard]] constexpr bool accept(const key& k, double bound, P&& p, double q) const {
+    const double taken = uniform(k) * q;
+    return taken < bound || taken < p();
+  }
 
   template <DiscreteLaw L>
   [[nodiscard]] constexpr token_id draw(const key& k, const L& law) const {

@@ -19,8 +19,10 @@
 #include "../length/constant.hpp"
 #include "../verify/rejection.hpp"
 #include "options.hpp"
+#include "outcome.hpp"
 #include "session.hpp"
 #include "statistics.hpp"
+#include "stop.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -32,9 +34,17 @@ class logits_error : public std::runtime_error {
 
 /// A finished generation.
 struct generation {
-  std::vector<emitted_token> tokens;  ///< the generated tokens, without the prompt
+  std::vector<emitted_token> tokens;  ///< the generated tokens, without the prompt and without what stopped them
+  std::string text;                   ///< their bytes, if options.detokenize is set
   session_status status = session_status::idle;
   statistics stats;
+  std::vector<candidate> candidates;  ///< options.top_log_probabilities for each token; `top` reads them
+  std::size_t candidates_per_token = 0;
+
+  /// The most probable tokens in place of tokens[i], if options.top_log_probabilities asked for any.
+  [[nodiscard]] std::span<const candidate> top(std::size_t i) const {
+    return candidate_table(candidates, candidates_per_token)[i];
+  }
 };
 
 /// The sink that takes tokens and does nothing.
@@ -42,14 +52,17 @@ struct no_sink {
   void operator()(const outcome&) const noexcept {}
 };
 
-/// What streams tokens: called with every `outcome` as it is committed. If it returns bool, false stops the session.
+/// What sees every round: called with its `outcome`, to hand its tokens on or to trace what was drafted and accepted
+/// and why the round ended. If it returns bool, false stops the session.
 template <class S>
 concept Sink = std::invocable<S&, const outcome&> &&(std::same_as<std::invoke_result_t<S&, const outcome&>, bool> ||
                                                      std::same_as<std::invoke_result_t<S&, const outcome&>, void>);
 
 /// The loop itself; `speculative_generate` says the rest.
-template <class Rule, class Randomness, TargetModel Target, Drafter<Randomness> Draft, Sink Consumer>
-session_status run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink) {
+template <class Rule, class Randomness, TargetModel Target, Drafter<Randomness> Draft, Sink Consumer,
+          StopRequest Request>
+session_status run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
+                          const Request& request_to_stop) {
   static_assert(Verifier<Rule, std::remove_cvref_t<decltype(target.decode({}, 0))>, Randomness>,
                 "specdec: the session's rule must be a Verifier of the target's rows: "
                 "verdict rule(draft, rows, law, chance) const, and a constant Rule::lossless");
@@ -66,13 +79,25 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
   if constexpr (requires { drafter.vocab_size(); }) require_vocabulary(drafter.vocab_size(), "the draft");
   if constexpr (HasCapacity<Target>) session.limit(target.capacity());
 
+  if (session.status() == session_status::idle) {
+    throw std::logic_error("specdec: expected a session with a text; call begin(prompt) first");
+  }
   draft drafted;
   while (session.running()) {
+    if (request_to_stop.stop_requested()) {
+      session.stop();
+      break;
+    }
     const auto start = clock::now();
     const draft_request request = session.request();
     drafted.begin(request);
     drafter.propose(request, session.chance(), drafted);
     const auto proposed = clock::now();
+    // Drafting may take as long as scoring does. What was drafted will be drafted again.
+    if (request_to_stop.stop_requested()) {
+      session.stop();
+      break;
+    }
 
     const decode_plan plan = session.plan(drafted, target.size());
     const auto planned = clock::now();
@@ -102,23 +127,26 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
 
 /// Runs a session that has begun until it stops: draft, score the draft with one call of the target, verify, commit.
 ///
-/// The draft is a drafter, or a bare model, which then drafts options.gamma tokens a round.
+/// The draft is a drafter, or a bare model, which then drafts options.gamma tokens a round. The sink is called behind
+/// every round. `request_to_stop` is asked before every draft and every call of the target.
 ///
 /// Resumable: whatever a model or the sink throws reaches the caller unchanged, with the committed text in the session;
-/// calling again goes on from there. A round whose sink threw is committed and is not delivered again. Throws
-/// `logits_error` if the target's logits are unusable and std::invalid_argument if draft and target disagree on the
-/// vocabulary. Returns the session's status.
-template <class Rule, class Randomness, TargetModel Target, class Draft, Sink Consumer = no_sink>
+/// calling again goes on from there (after a stop or unusable logits, behind `session.resume()`), and the text is the
+/// one it would have been. A round whose sink threw is committed and is not delivered again. Throws `logits_error` if
+/// the target's logits are unusable, std::invalid_argument if draft and target disagree on the vocabulary, and
+/// std::logic_error if the session has no text. Returns the session's status.
+template <class Rule, class Randomness, TargetModel Target, class Draft, Sink Consumer = no_sink,
+          StopRequest Request = never_stop>
 session_status speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter,
-                                    Consumer&& sink = {}) {
+                                    Consumer&& sink = {}, const Request& request_to_stop = {}) {
   static_assert(CausalModel<Draft> || Drafter<Draft, Randomness>,
                 "specdec: the draft must be a causal model (vocab_size, size, decode, truncate) or have "
                 "propose(request, chance, draft); see CausalModel and Drafter in concepts.hpp");
   if constexpr (CausalModel<Draft> && !Drafter<Draft, Randomness>) {
     model_drafter lifted(drafter, constant{session.options().gamma});
-    return speculative_generate(session, target, lifted, sink);
+    return speculative_generate(session, target, lifted, sink, request_to_stop);
   } else {
-    return run_rounds(session, target, drafter, sink);
+    return run_rounds(session, target, drafter, sink, request_to_stop);
   }
 }
 
@@ -126,22 +154,28 @@ session_status speculative_generate(session<Rule, Randomness>& session, Target& 
 ///
 /// The text has the law of `autoregressive_generate` with the same options; only the speed depends on the draft.
 /// @param prompt at least one token
-/// @param sink   called with the tokens of every round as they are committed
+/// @param sink   called with the `outcome` of every round; returns bool, false to stop, or nothing
+/// @param request_to_stop anything with stop_requested(): a std::stop_token, for instance
 /// Throws std::invalid_argument for bad options, an empty prompt, tokens outside the vocabulary or vocabularies that
 /// differ, std::length_error if the prompt exceeds the target's capacity, `logits_error` for unusable logits, and
 /// whatever the models or the sink throw. To keep the text in those cases, run a session of your own.
-template <TargetModel Target, class Draft, Sink Consumer = no_sink>
+template <TargetModel Target, class Draft, Sink Consumer = no_sink, StopRequest Request = never_stop>
 generation speculative_generate(Target& target, Draft& draft, std::span<const token_id> prompt,
-                                const generate_options& options = {}, Consumer&& sink = {}) {
+                                const generate_options& options = {}, Consumer&& sink = {},
+                                const Request& request_to_stop = {}) {
   session<> text(target.vocab_size(), options);
   if constexpr (HasCapacity<Target>) text.limit(target.capacity());
   text.begin(prompt);
   generation result;
+  result.candidates_per_token = options.top_log_probabilities;
   const auto collect = [&](const outcome& out) {
     result.tokens.insert(result.tokens.end(), out.tokens.begin(), out.tokens.end());
+    result.text += out.text;
+    const auto candidates = out.top.entries();
+    result.candidates.insert(result.candidates.end(), candidates.begin(), candidates.end());
     return sink(out);
   };
-  speculative_generate(text, target, draft, collect);
+  speculative_generate(text, target, draft, collect, request_to_stop);
   result.status = text.status();
   result.stats = text.stats();
   return result;
@@ -149,11 +183,12 @@ generation speculative_generate(Target& target, Draft& draft, std::span<const to
 
 /// Generates one token per target call: the baseline, with the same law, options and statistics.
 /// See `speculative_generate`; options.gamma is not used.
-template <TargetModel Target, Sink Consumer = no_sink>
+template <TargetModel Target, Sink Consumer = no_sink, StopRequest Request = never_stop>
 generation autoregressive_generate(Target& target, std::span<const token_id> prompt,
-                                   const generate_options& options = {}, Consumer&& sink = {}) {
+                                   const generate_options& options = {}, Consumer&& sink = {},
+                                   const Request& request_to_stop = {}) {
   no_draft nothing;
-  return speculative_generate(target, nothing, prompt, options, std::forward<Consumer>(sink));
+  return speculative_generate(target, nothing, prompt, options, std::forward<Consumer>(sink), request_to_stop);
 }
 
 }  // namespace specdec::inline SPECDEC_ABI

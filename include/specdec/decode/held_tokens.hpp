@@ -23,6 +23,13 @@ void reserve_at_least(Vector& vector, std::size_t size) {
   if (size > vector.capacity()) vector.reserve(std::max(size, 2 * vector.capacity()));
 }
 
+/// The number of tokens that two texts begin with alike. O(n).
+[[nodiscard]] inline std::size_t shared_prefix(std::span<const token_id> a, std::span<const token_id> b) noexcept {
+  const std::size_t common = std::min(a.size(), b.size());
+  const auto end = a.begin() + static_cast<std::ptrdiff_t>(common);
+  return static_cast<std::size_t>(std::mismatch(a.begin(), end, b.begin()).first - a.begin());
+}
+
 /// A record, by value, of the tokens a causal model holds, kept by whoever feeds it.
 ///
 /// One question replaces all bookkeeping of accepted and rejected tokens: how much of what the model holds is a prefix
@@ -32,9 +39,7 @@ class held_tokens {
  public:
   /// The length of the prefix of `text` that the model holds, if its context now has `model_size` tokens. O(n).
   [[nodiscard]] std::size_t shared_prefix(std::span<const token_id> text, std::size_t model_size) const noexcept {
-    const std::size_t known = std::min({tokens_.size(), model_size, text.size()});
-    const auto end = tokens_.begin() + static_cast<std::ptrdiff_t>(known);
-    return static_cast<std::size_t>(std::mismatch(tokens_.begin(), end, text.begin()).first - tokens_.begin());
+    return specdec::shared_prefix(std::span(tokens_).first(std::min(tokens_.size(), model_size)), text);
   }
 
   /// Keeps the first n tokens. To be called before the model is touched: what a failing model holds beyond its known
@@ -46,6 +51,8 @@ class held_tokens {
 
   /// To be called after the model has taken the tokens.
   void append(std::span<const token_id> tokens) { tokens_.insert(tokens_.end(), tokens.begin(), tokens.end()); }
+
+  [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
 
  private:
   std::vector<token_id> tokens_;

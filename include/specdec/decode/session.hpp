@@ -5,6 +5,7 @@
 /// One text being generated: a state machine that never calls a model.
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -20,72 +21,15 @@
 #include "../sampling/law.hpp"
 #include "../verify/rejection.hpp"
 #include "../verify/verdict.hpp"
+#include "delivery.hpp"
+#include "emission.hpp"
 #include "held_tokens.hpp"
 #include "options.hpp"
+#include "outcome.hpp"
+#include "snapshot.hpp"
 #include "statistics.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
-
-/// Whether, and why, a session has stopped.
-enum class session_status : std::uint8_t {
-  idle,          ///< no prompt yet
-  running,       ///< further rounds will produce tokens
-  max_tokens,    ///< as many tokens as asked for were generated
-  end_token,     ///< an end token was generated
-  context_full,  ///< the target has no room to score the last token
-  stopped,       ///< the user stopped it
-  failed,        ///< the target returned unusable logits; `fault()` says which
-};
-
-[[nodiscard]] constexpr const char* to_string(session_status status) noexcept {
-  switch (status) {
-    case session_status::idle:
-      return "idle";
-    case session_status::running:
-      return "running";
-    case session_status::max_tokens:
-      return "max_tokens";
-    case session_status::end_token:
-      return "end_token";
-    case session_status::context_full:
-      return "context_full";
-    case session_status::stopped:
-      return "stopped";
-    case session_status::failed:
-      return "failed";
-  }
-  return "unknown";
-}
-
-/// Where a token came from.
-enum class provenance : std::uint8_t {
-  drafted,  ///< proposed by the draft and accepted
-  target,   ///< the target's own: a replacement, or the token behind an accepted draft
-};
-
-/// A generated token.
-struct emitted_token {
-  token_id id = -1;
-  provenance origin = provenance::target;
-  /// ln p(id) under the target's law, after temperature; NaN if the verdict did not come from `session::verify`.
-  double log_probability = std::numeric_limits<double>::quiet_NaN();
-};
-
-/// What the target must do in a round. The spans are valid until the session is asked for another plan.
-struct decode_plan {
-  std::size_t held = 0;              ///< truncate the target to this many tokens
-  std::span<const token_id> tokens;  ///< then feed these: the text it lacks, and the draft
-  std::span<const node_id> parents;  ///< for each of the last rows-1 tokens, the draft's nodes: its parent node
-  std::size_t rows = 0;              ///< and return the logits of the last so many: behind the root and every node
-};
-
-/// What a round committed. The span is valid until the session changes.
-struct outcome {
-  std::span<const emitted_token> tokens;  ///< in order; empty if the round failed
-  std::size_t drafted = 0;                ///< tokens in the draft
-  std::size_t accepted = 0;               ///< how many of `tokens` the draft proposed
-  session_status status = session_status::running;
-};
 
 /// The state of one generation. A round is
 /// @code
@@ -103,7 +47,11 @@ struct outcome {
 /// Committed text is final. Until `commit`, a round may be abandoned and begun again at any point, for instance after
 /// a model threw; it then sees the same randomness.
 ///
-/// Once rounds have reached their full size, none of these functions allocates.
+/// A session is a value: a copy goes on from where the original was (a round under way is begun again). What it knows
+/// of its target is copied too, so two of them may share one target only if that tells its tokens (`KnowsTokens`), or
+/// through `forget_target`.
+///
+/// Once rounds have reached their full size, none of these functions allocates, but for snapshots and copies.
 template <class Rule = rejection, Chance Randomness = philox>
 class session {
  public:
@@ -113,8 +61,13 @@ class session {
 
   /// With another source of randomness; options.seed and options.stream are then not used.
   session(std::size_t vocab_size, const generate_options& options, Rule rule, Randomness randomness)
-      : options_(options), rule_(std::move(rule)), chance_(std::move(randomness)), law_(vocab_size, options.sampling) {
-    for (const token_id token : options_.end_tokens) require_token(token, "the list of end tokens");
+      : options_(options),
+        rule_(std::move(rule)),
+        chance_(std::move(randomness)),
+        law_(vocab_size, options.sampling, {options.end_tokens, options.min_tokens}, options.mask),
+        delivery_({options.stop_sequences, options.stop_texts}, options.top_log_probabilities),
+        emission_(options.top_log_probabilities) {
+    options_.validate(vocab_size);
   }
 
   /// Starts a text, or another one: what the target already holds of it (a prompt shared with the last text, say) is
@@ -133,8 +86,9 @@ class session {
   }
 
   /// Goes on with tokens of the user's behind the text: the next turn of a conversation, or none, to generate more. The
-  /// text so far becomes the prompt, max_tokens counts anew, the target is fed only what it lacks, and no noise is used
-  /// twice. Throws as `begin`; then nothing has changed. Precondition: `begin` was called.
+  /// text so far becomes the prompt, max_tokens and min_tokens count anew, mask and stops begin anew, the target is fed
+  /// only what it lacks, and no noise is used twice. Throws as `begin`; then nothing has changed.
+  /// Precondition: `begin` was called.
   void append(std::span<const token_id> further) {
     SPECDEC_ASSERT(status_ != session_status::idle);
     for (const token_id token : further) require_token(token, "the appended text");
@@ -144,8 +98,96 @@ class session {
     start(std::move(text));
   }
 
+  /// Goes back to the first `size` tokens of the text, to generate something else behind them, or without a stop
+  /// sequence to `append` something: `rewind(prompt_size() + delivered())`. They become the prompt, as with `append`.
+  /// Throws std::invalid_argument if there are not so many, or for 0; then nothing has changed.
+  void rewind(std::size_t size) {
+    if (size == 0 || size > committed_.size()) {
+      throw std::invalid_argument("specdec: expected to go back to 1 to " + std::to_string(committed_.size()) +
+                                  " tokens; got " + std::to_string(size));
+    }
+    start({committed_.begin(), committed_.begin() + static_cast<std::ptrdiff_t>(size)});
+  }
+
+  /// Goes on with the same generation after `stop`, or after unusable logits: as if it had not been interrupted. Does
+  /// nothing if the session ended by itself.
+  void resume() noexcept {
+    if (status_ != session_status::stopped && status_ != session_status::failed) return;
+    fault_ = row_fault::none;
+    status_ = session_status::running;
+    update_status();
+  }
+
+  /// A session that goes on from here with the noise of another stream: another sample behind the same text.
+  [[nodiscard]] session fork(std::uint32_t stream) const requires std::same_as<Randomness, philox> {
+    session other = *this;
+    other.options_.stream = stream;
+    other.chance_ = philox(options_.seed, stream);
+    return other;
+  }
+
+  /// The session as bytes: what was generated and where it stands, not its options or rule. See `restore`. O(n).
+  [[nodiscard]] std::vector<std::byte> snapshot() const {
+    const auto waiting = delivery_.waiting();
+    const auto top = delivery_.waiting_top().entries();
+    return to_bytes({committed_,
+                     prompt_size_,
+                     round_,
+                     status_,
+                     fault_,
+                     faulty_position_,
+                     stop_index_,
+                     statistics_,
+                     {waiting.begin(), waiting.end()},
+                     {top.begin(), top.end()}},
+                    law_.vocab_size(), options_);
+  }
+
+  /// Takes up the text of a snapshot, of a session with the same vocabulary, seed, stream and sampling, in this process
+  /// or another, and goes on as that session would have. A text that had ended at a limit goes on if the limit is
+  /// higher now. All of the text is fed to the target again. Throws std::invalid_argument for bytes that do not fit, or
+  /// are no snapshot; then nothing has changed.
+  void restore(std::span<const std::byte> bytes) {
+    session_state state = from_bytes(bytes, law_.vocab_size(), options_);
+    for (const token_id token : state.committed) require_token(token, "the snapshot");
+    const std::size_t waiting = state.waiting.size();
+    if (state.prompt_size > state.committed.size() || waiting > state.committed.size() - state.prompt_size ||
+        state.waiting_top.size() != waiting * options_.top_log_probabilities || state.status > session_status::failed) {
+      throw std::invalid_argument("specdec: the snapshot contradicts itself");
+    }
+    const bool idle = state.committed.empty();
+    delivery taken({options_.stop_sequences, options_.stop_texts}, options_.top_log_probabilities);
+    std::string bytes_of_token;
+    for (std::size_t i = state.prompt_size; i < state.committed.size(); ++i) {
+      const token_id token = state.committed[i];
+      bytes_of_token.clear();
+      if (options_.detokenize) options_.detokenize(token, bytes_of_token);
+      if (i + waiting < state.committed.size()) {
+        taken.skip(token, bytes_of_token);
+        continue;
+      }
+      const std::size_t at = i + waiting - state.committed.size();
+      taken.reserve(1, bytes_of_token.size());
+      (void)taken.take(state.waiting[at], bytes_of_token,
+                       candidate_table(state.waiting_top, options_.top_log_probabilities).place(at));
+    }
+    start(std::move(state.committed));
+    prompt_size_ = state.prompt_size;
+    delivery_ = std::move(taken);
+    round_ = state.round;
+    fault_ = state.fault;
+    faulty_position_ = state.faulty_position;
+    stop_index_ = state.stop_index;
+    statistics_ = std::move(state.stats);
+    forget_target();
+    const bool limited = state.status == session_status::max_tokens || state.status == session_status::context_full;
+    status_ = idle ? session_status::idle : limited ? session_status::running : state.status;
+    update_status();
+  }
+
   /// Says that somebody else has used the target: all of the text will be fed again. A session trusts its own record of
-  /// what the target holds, so this must be called when another session, or anybody, has fed it in between.
+  /// what the target holds, so this must be called when another session, or anybody, has fed it in between, unless the
+  /// target knows its tokens.
   void forget_target() noexcept { target_holds_.truncate(0); }
 
   /// Tells the session how many tokens the target can hold. Without it the context counts as endless.
@@ -157,131 +199,130 @@ class session {
   [[nodiscard]] bool running() const noexcept { return status_ == session_status::running; }
   [[nodiscard]] session_status status() const noexcept { return status_; }
 
-  /// Ends the text here; what is committed stays.
+  /// Ends the text here; what is committed stays, and `resume` goes on.
   void stop() noexcept {
     if (running()) status_ = session_status::stopped;
   }
 
   /// What to draft now; valid until `plan`. Precondition: running().
-  [[nodiscard]] draft_request request() const noexcept {
+  [[nodiscard]] draft_request request() noexcept {
     SPECDEC_ASSERT(running());
     // A round commits one token more than it accepts, and the target must hold the committed text and the draft.
     const std::size_t wanted = options_.max_tokens - generated().size() - 1;
     const std::size_t room = capacity_ - committed_.size();
     const std::size_t depth = std::min(wanted, room);
-    return {committed_, depth, room, &law_, prompt_size_, round_, 0};
+    return {.context = committed_,
+            .max_depth = depth,
+            .max_nodes = room,
+            .target_law = &law_,
+            .mask = law_.mask().restricts() ? &law_.mask() : nullptr,
+            .prompt_size = prompt_size_,
+            .round = round_};
   }
 
   [[nodiscard]] Randomness& chance() noexcept { return chance_; }
 
-  /// Turns a draft into a call of the target, which now holds `target_size` tokens. The draft must stay as it is until
-  /// `commit`. Throws std::invalid_argument if the draft is deeper or larger than was requested, holds a token outside
-  /// the vocabulary or has a law over another one. Precondition: running().
+  /// Turns a draft into a call of the target, which now holds `target_size` tokens: as many of them as the session
+  /// itself had fed are known. The draft must stay as it is until `commit`. Throws std::invalid_argument if the draft
+  /// is deeper or larger than was requested, holds a token outside the vocabulary or has a law over another one.
+  /// Precondition: running().
   [[nodiscard]] decode_plan plan(const draft& drafted, std::size_t target_size) {
-    SPECDEC_ASSERT(running());
-    const draft_request asked = request();
-    if (drafted.size() > asked.max_nodes) {
-      throw std::invalid_argument("specdec: expected a draft of at most " + std::to_string(asked.max_nodes) +
-                                  " tokens; got " + std::to_string(drafted.size()));
-    }
-    parents_.clear();
-    for (node_id node = 1; node <= drafted.size(); ++node) {
-      require_token(drafted.token(node), "the draft");
-      if (const std::size_t size = drafted.law_of(node).vocab_size(); size != law_.vocab_size()) {
-        throw std::invalid_argument("specdec: expected proposals over " + std::to_string(law_.vocab_size()) +
-                                    " tokens; the draft has one over " + std::to_string(size));
-      }
-      if (drafted.depth(node) > asked.max_depth) {
-        throw std::invalid_argument("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
-                                    " at most; got depth " + std::to_string(drafted.depth(node)));
-      }
-      parents_.push_back(drafted.parent(node));
-    }
-    draft_ = &drafted;
-    verified_ = false;
-    const std::size_t rows = drafted.size() + 1;
-    const std::size_t held = std::min(target_holds_.shared_prefix(committed_, target_size), committed_.size() - 1);
-    target_holds_.truncate(held);
-    feed_.assign(committed_.begin() + static_cast<std::ptrdiff_t>(held), committed_.end());
-    feed_.insert(feed_.end(), drafted.tokens().begin(), drafted.tokens().end());
+    return plan_behind(drafted, target_holds_.shared_prefix(committed_, target_size));
+  }
 
-    // Everything that commit() will need, so that it cannot fail.
-    target_holds_.reserve(held + feed_.size());
-    reserve_at_least(committed_, committed_.size() + rows);
-    emitted_.reserve(rows);
-    log_probabilities_.reserve(rows);
-    statistics_.evaluated_at.resize(std::max(statistics_.evaluated_at.size(), drafted.size()));
-    statistics_.accepted_at.resize(statistics_.evaluated_at.size());
-    law_.begin_round(committed_, prompt_size_, drafted);
-    return {held, feed_, parents_, rows};
+  /// The same for a target which knows what it holds, whoever fed it.
+  [[nodiscard]] decode_plan plan(const draft& drafted, std::span<const token_id> target_tokens) {
+    return plan_behind(drafted, shared_prefix(target_tokens, committed_));
   }
 
   /// Decides the round from the target's answer: rows.row(node) is the law behind that node. Changes nothing that a
-  /// second call would see. Precondition: called behind plan().
+  /// second call would see. Throws std::invalid_argument for a wrong number of rows; what the mask and the detokenize
+  /// hook throw passes through. Precondition: called behind plan().
   template <LogitsRows Rows>
   [[nodiscard]] verdict verify(const Rows& rows) {
-    SPECDEC_ASSERT(draft_ != nullptr);
-    log_probabilities_.clear();
-    verified_ = false;
-    if (rows.size() != draft_->size() + 1) {
-      throw std::invalid_argument("specdec: expected " + std::to_string(draft_->size() + 1) +
+    SPECDEC_ASSERT(open_.drafted != nullptr);
+    open_.judged = false;
+    if (rows.size() != open_.drafted->size() + 1) {
+      throw std::invalid_argument("specdec: expected " + std::to_string(open_.drafted->size() + 1) +
                                   " rows of logits from the target; got " + std::to_string(rows.size()));
     }
-    const verdict v = rule_(*draft_, rows, law_, chance_);
-    if (v.fault == row_fault::none) {
-      for (node_id node = v.kept; node != root; node = draft_->parent(node)) {
-        log_probabilities_.push_back(law_.at(rows, draft_->parent(node)).log_probability(draft_->token(node)));
-      }
-      std::reverse(log_probabilities_.begin(), log_probabilities_.end());
-      log_probabilities_.push_back(law_.at(rows, v.kept).log_probability(v.next));
-      verified_ = true;
+    const verdict v = rule_(*open_.drafted, rows, law_, chance_);
+    if (v.fault != row_fault::none) {
+      make_ready();
+      return v;
     }
+    emission_.collect(*open_.drafted, v, options_.detokenize);
+    emission_.score(rows, law_, options_.log_probabilities);
+    make_ready();
     return v;
   }
 
-  /// Makes the verdict part of the text. Cannot fail. Precondition: called behind plan(), with a verdict on its draft.
+  /// Takes a verdict that was reached elsewhere, by a remote target, say. Its tokens will have no log-probabilities.
+  /// Throws std::invalid_argument if it keeps a node that is not in the draft, or has a token outside the vocabulary.
+  /// Precondition: called behind plan().
+  [[nodiscard]] verdict adopt(const verdict& v) {
+    SPECDEC_ASSERT(open_.drafted != nullptr);
+    open_.judged = false;
+    const node_id last = v.fault == row_fault::none ? v.kept : v.faulty_row;
+    if (last > open_.drafted->size()) {
+      throw std::invalid_argument("specdec: expected a verdict on a draft of " + std::to_string(open_.drafted->size()) +
+                                  " tokens; it names node " + std::to_string(last));
+    }
+    if (v.fault == row_fault::none) {
+      require_token(v.next, "the verdict");
+      emission_.collect(*open_.drafted, v, options_.detokenize);
+    }
+    make_ready();
+    return v;
+  }
+
+  /// Makes the verdict part of the text. Cannot fail. Precondition: it is what `verify` or `adopt` returned last.
   outcome commit(const verdict& v) noexcept {
-    SPECDEC_ASSERT(draft_ != nullptr);
-    const draft& drafted = *draft_;
-    draft_ = nullptr;
-    emitted_.clear();
+    SPECDEC_ASSERT(open_.drafted != nullptr && open_.judged);
+    const draft& drafted = *open_.drafted;
+    open_ = {};
+    delivery_.begin_round();
+    outcome out;
+    out.round = round_;
+    out.drafted = drafted.tokens();
     if (v.fault != row_fault::none) {
       fault_ = v.fault;
       faulty_position_ = committed_.size() + drafted.depth(v.faulty_row);
       status_ = session_status::failed;
-      return {{}, drafted.size(), 0, status_};
+      out.end = round_end::failed;
+      out.status = status_;
+      return out;
     }
     target_holds_.append(feed_);
-
-    const std::size_t kept = drafted.depth(v.kept);
-    emitted_.resize(kept + 1);
-    for (node_id node = v.kept; node != root; node = drafted.parent(node)) {
-      emitted_[drafted.depth(node) - 1] = {drafted.token(node), provenance::drafted};
-    }
-    emitted_[kept] = {v.next, provenance::target};
-    if (verified_) {
-      for (std::size_t i = 0; i <= kept; ++i) emitted_[i].log_probability = log_probabilities_[i];
-    }
-
-    const auto is_end = [this](const emitted_token& token) {
-      return std::find(options_.end_tokens.begin(), options_.end_tokens.end(), token.id) != options_.end_tokens.end();
-    };
-    const auto end = std::find_if(emitted_.begin(), emitted_.end(), is_end);
-    const bool ended = end != emitted_.end();
-    if (ended) emitted_.erase(end + 1, emitted_.end());
-
-    count(drafted, v, kept);
-    for (const emitted_token& token : emitted_) committed_.push_back(token.id);
+    const std::size_t kept = emission_.size() - 1;
+    for (bool ended = false; out.committed < emission_.size() && !ended;) ended = take(out.committed++);
+    statistics_.add_round(drafted.size(), kept, v.rejected, v.fell_back, out.committed);
     ++round_;
-    if (ended) status_ = session_status::end_token;
     update_status();
-    return {emitted_, drafted.size(), std::min(kept, emitted_.size()), status_};
+    delivery_.release(status_ != session_status::running && status_ != session_status::stopped);
+    out.tokens = delivery_.tokens();
+    out.text = delivery_.text();
+    out.top = delivery_.top();
+    out.accepted = std::min(kept, out.committed);
+    out.end = out.committed <= kept ? round_end::text_ended
+              : v.rejected          ? round_end::rejected
+                                    : round_end::all_accepted;
+    out.status = status_;
+    return out;
   }
 
   /// All committed tokens, prompt first.
   [[nodiscard]] std::span<const token_id> tokens() const noexcept { return committed_; }
+  /// How many of them are the prompt.
+  [[nodiscard]] std::size_t prompt_size() const noexcept { return prompt_size_; }
   /// The committed tokens behind the prompt.
   [[nodiscard]] std::span<const token_id> generated() const noexcept { return tokens().subspan(prompt_size_); }
+  /// How many of those were handed on in outcomes. The rest wait, or belong to a stop sequence or stop text.
+  [[nodiscard]] std::size_t delivered() const noexcept { return delivery_.delivered(); }
+  /// The generated tokens that were not handed on, with what is known of them.
+  [[nodiscard]] std::span<const emitted_token> waiting() const noexcept { return delivery_.waiting(); }
+  /// Which of the stop sequences, or stop texts, ended the text. Meaningful if status() is one of these.
+  [[nodiscard]] std::size_t stop_index() const noexcept { return stop_index_; }
 
   [[nodiscard]] const generate_options& options() const noexcept { return options_; }
   [[nodiscard]] const law& target_law() const noexcept { return law_; }
@@ -300,6 +341,20 @@ class session {
   [[nodiscard]] std::size_t faulty_position() const noexcept { return faulty_position_; }
 
  private:
+  /// The round between plan() and commit(). It refers to the session that planned it: a copy has none.
+  struct open_round {
+    const draft* drafted = nullptr;
+    bool judged = false;
+
+    open_round() noexcept = default;
+    open_round(const draft* planned, bool known) noexcept : drafted(planned), judged(known) {}
+    open_round(const open_round&) noexcept {}
+    open_round(open_round&&) noexcept = default;
+    open_round& operator=(const open_round&) noexcept { return *this = open_round(); }
+    open_round& operator=(open_round&&) noexcept = default;
+    ~open_round() = default;
+  };
+
   void require_token(token_id token, const char* where) const {
     if (token < 0 || static_cast<std::size_t>(token) >= law_.vocab_size()) {
       throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(law_.vocab_size() - 1) + "; " +
@@ -314,14 +369,80 @@ class session {
     }
   }
 
+  [[nodiscard]] decode_plan plan_behind(const draft& drafted, std::size_t shared) {
+    SPECDEC_ASSERT(running());
+    require_fit(drafted);
+    open_ = {&drafted, false};
+    const std::size_t rows = drafted.size() + 1;
+    const std::size_t held = std::min(shared, committed_.size() - 1);
+    target_holds_.truncate(held);
+    feed_.assign(committed_.begin() + static_cast<std::ptrdiff_t>(held), committed_.end());
+    feed_.insert(feed_.end(), drafted.tokens().begin(), drafted.tokens().end());
+    parents_.clear();
+    for (node_id node = 1; node <= drafted.size(); ++node) parents_.push_back(drafted.parent(node));
+
+    // Everything that commit() will need, so that it cannot fail.
+    target_holds_.reserve(held + feed_.size());
+    reserve_at_least(committed_, committed_.size() + rows);
+    emission_.reserve(rows);
+    delivery_.reserve(rows, 0);
+    statistics_.reserve(drafted.size());
+    law_.begin_round(committed_, prompt_size_, drafted);
+    return {held, feed_, parents_, rows};
+  }
+
+  void require_fit(const draft& drafted) {
+    const draft_request asked = request();
+    if (drafted.size() > asked.max_nodes) {
+      throw std::invalid_argument("specdec: expected a draft of at most " + std::to_string(asked.max_nodes) +
+                                  " tokens; got " + std::to_string(drafted.size()));
+    }
+    for (node_id node = 1; node <= drafted.size(); ++node) {
+      require_token(drafted.token(node), "the draft");
+      if (const std::size_t size = drafted.law_of(node).vocab_size(); size != law_.vocab_size()) {
+        throw std::invalid_argument("specdec: expected proposals over " + std::to_string(law_.vocab_size()) +
+                                    " tokens; the draft has one over " + std::to_string(size));
+      }
+      if (drafted.depth(node) > asked.max_depth) {
+        throw std::invalid_argument("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
+                                    " at most; got depth " + std::to_string(drafted.depth(node)));
+      }
+    }
+  }
+
+  /// The round is judged: what is left to do cannot fail.
+  void make_ready() {
+    delivery_.reserve(emission_.size(), emission_.byte_count());
+    open_.judged = true;
+  }
+
+  /// Commits the round's i-th token; true if the text ends with it.
+  bool take(std::size_t i) noexcept {
+    const emitted_token& token = emission_.token(i);
+    committed_.push_back(token.id);
+    const bool stops = delivery_.take(token, emission_.bytes(i), emission_.top(i));
+    if (stops) {
+      stop_index_ = delivery_.match()->index;
+      status_ = delivery_.match()->is_text ? session_status::stop_text : session_status::stop_sequence;
+    } else if (law_.ends().ends(token.id)) {
+      status_ = session_status::end_token;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
   /// Starts to generate behind `text`. Taken by value, since a user may pass a part of the session's own.
   void start(std::vector<token_id> text) {
-    const std::size_t expected = text.size() + std::min(options_.max_tokens, reserve_at_most);
-    text.reserve(expected);
-    target_holds_.reserve(expected);
-    feed_.reserve(expected);
+    const std::size_t further = std::min(options_.max_tokens, reserve_at_most);
+    text.reserve(text.size() + further);
+    target_holds_.reserve(text.size() + further);
+    feed_.reserve(text.size() + further);
+    law_.mask().restart(further);
     committed_ = std::move(text);
     prompt_size_ = committed_.size();
+    delivery_.restart();
+    open_ = {};
     fault_ = row_fault::none;
     status_ = session_status::running;
     update_status();
@@ -336,25 +457,6 @@ class session {
     }
   }
 
-  /// Tokens behind an end token count only as cut: they were never part of the text, and a rule's luck with them says
-  /// nothing about the draft.
-  void count(const draft& drafted, const verdict& v, std::size_t kept) noexcept {
-    const std::size_t delivered = emitted_.size();
-    const std::size_t accepted = std::min(kept, delivered);
-    const std::size_t evaluated = std::min(kept + (v.rejected ? 1 : 0), delivered);
-    statistics& s = statistics_;
-    ++s.rounds;
-    s.proposed += delivered <= kept ? delivered : drafted.size();
-    s.evaluated += evaluated;
-    s.accepted += accepted;
-    s.emitted += kept + 1;
-    s.delivered += delivered;
-    s.cut += kept + 1 - delivered;
-    s.residual_fallbacks += v.fell_back ? 1 : 0;
-    for (std::size_t i = 0; i < evaluated; ++i) ++s.evaluated_at[i];
-    for (std::size_t i = 0; i < accepted; ++i) ++s.accepted_at[i];
-  }
-
   generate_options options_;
   [[no_unique_address]] Rule rule_;
   Randomness chance_;
@@ -367,15 +469,15 @@ class session {
   session_status status_ = session_status::idle;
   row_fault fault_ = row_fault::none;
   std::size_t faulty_position_ = 0;
+  std::size_t stop_index_ = 0;
   statistics statistics_;
+  delivery delivery_;
   held_tokens target_holds_;
 
-  const draft* draft_ = nullptr;
-  bool verified_ = false;
+  open_round open_;
   std::vector<token_id> feed_;
   std::vector<node_id> parents_;
-  std::vector<emitted_token> emitted_;
-  std::vector<double> log_probabilities_;
+  emission emission_;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

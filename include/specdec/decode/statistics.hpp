@@ -4,6 +4,7 @@
 /// @file
 /// What a run of generation did, counted once and the same way everywhere.
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
-/// Counts over the committed rounds of a session. A round that failed and was retried counts once; tokens behind an
-/// end token count only as `cut`.
+/// Counts over the committed rounds of a session. A round that failed and was retried counts once; tokens behind the
+/// end of the text count only as `cut`.
 struct statistics {
   std::uint64_t rounds = 0;     ///< target calls whose outcome was committed
   std::uint64_t proposed = 0;   ///< drafted tokens
@@ -24,7 +25,7 @@ struct statistics {
   std::uint64_t accepted = 0;   ///< drafted tokens kept
   std::uint64_t emitted = 0;    ///< tokens the rounds produced: the accepted ones and one of the target's own a round
   std::uint64_t delivered = 0;  ///< tokens committed: emitted less cut
-  std::uint64_t cut = 0;        ///< tokens produced behind an end token, and dropped
+  std::uint64_t cut = 0;        ///< tokens produced behind the end of the text, and dropped
   std::uint64_t residual_fallbacks = 0;  ///< replacements drawn from p because (p - q)+ vanished in rounding
 
   /// Rounds in which the draft's token at depth i+1 was evaluated, and in which it was accepted.
@@ -50,6 +51,30 @@ struct statistics {
   /// Delivered tokens per second of draft, target and verification; 0 if no time was measured.
   [[nodiscard]] double tokens_per_second() const noexcept {
     return seconds() > 0 ? static_cast<double>(delivered) / seconds() : 0;
+  }
+
+  /// Makes room for a round whose draft is `depth` deep.
+  void reserve(std::size_t depth) {
+    evaluated_at.resize(std::max(evaluated_at.size(), depth));
+    accepted_at.resize(evaluated_at.size());
+  }
+
+  /// Counts a round that kept `kept` tokens of a draft, and of those and the target's own delivered the first
+  /// `committed`. Tokens behind the text's end were never part of it, and a rule's luck with them says nothing about
+  /// the draft. Precondition: room for the draft was reserved.
+  void add_round(std::size_t drafted, std::size_t kept, bool rejected, bool fell_back, std::size_t committed) noexcept {
+    const std::size_t kept_of_text = std::min(kept, committed);
+    const std::size_t evaluated_of_text = std::min(kept + (rejected ? 1 : 0), committed);
+    ++rounds;
+    proposed += committed <= kept ? committed : drafted;
+    evaluated += evaluated_of_text;
+    accepted += kept_of_text;
+    emitted += kept + 1;
+    delivered += committed;
+    cut += kept + 1 - committed;
+    residual_fallbacks += fell_back ? 1 : 0;
+    for (std::size_t i = 0; i < evaluated_of_text; ++i) ++evaluated_at[i];
+    for (std::size_t i = 0; i < kept_of_text; ++i) ++accepted_at[i];
   }
 
  private:

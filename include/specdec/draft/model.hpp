@@ -32,6 +32,8 @@ struct model_drafter_options {
 };
 
 /// Lifts a causal model into a drafter: a chain of tokens, each sampled from the model's law behind the one before.
+/// Where a mask leaves one token only, that is drafted without asking the model. Nothing is drafted behind an end
+/// token.
 ///
 /// The model is brought up to the committed text at every request, so it may be truncated or left behind between
 /// rounds; nobody else may feed it. It is referenced, not owned.
@@ -63,27 +65,29 @@ class model_drafter {
   void propose(const draft_request& request, C& chance, draft& answer) {
     const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room(request)});
     if (goal == 0) return;
-    if (follows_target_ && !(law_ && law_->params() == request.target_law->params())) {
-      law_.emplace(model_->vocab_size(), request.target_law->params());
-    }
+    adopt(*request.target_law);
     answer.reserve(goal, goal * weights_.size());
     // What may still be drafted bounds what is left of the text: one reservation lasts.
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
 
     // The last committed token is always fed again: its row is the law of the first drafted token.
-    const std::size_t held = std::min(held_.shared_prefix(request.context, model_->size()), request.context.size() - 1);
-    held_.truncate(held);
-    if (model_->size() > held) model_->truncate(held);
-
+    held_.truncate(std::min(held_.shared_prefix(request.context, model_->size()), request.context.size() - 1));
     node_id tip = root;
-    std::span<const token_id> unread = request.context.subspan(held);
-    for (;;) {
-      const auto rows = model_->decode(unread, 1);
-      held_.append(unread);
-      tip = answer.extend(tip, propose_from(rows, request, answer), chance);
-      if (answer.depth(tip) == goal) return;
-      unread = answer.tokens().last(1);
-    }
+    do {
+      const text_so_far text{request.context, answer.tokens(), request.prompt_size};
+      const token_id forced = request.mask == nullptr ? -1 : request.mask->forced(text, law_->vocab_size());
+      if (forced >= 0) {
+        tip = answer.extend(tip, proposal::point_mass(law_->vocab_size(), forced), chance);
+      } else {
+        const auto q = law_->of(row_behind(request.context, answer.tokens()), text, request.mask);
+        if (q.fault() == row_fault::nothing_allowed) return;
+        if (!q.valid()) {
+          throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
+                                   to_string(q.fault()));
+        }
+        tip = answer.extend(tip, whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_), chance);
+      }
+    } while (answer.depth(tip) < goal && !law_->ends().ends(answer.token(tip)));
   }
 
  private:
@@ -98,18 +102,34 @@ class model_drafter {
     }
   }
 
-  template <LogitsRows Rows>
-  [[nodiscard]] proposal propose_from(const Rows& rows, const draft_request& request, const draft& answer) {
+  /// Makes the draft's law from the target's, or from parameters of its own; the end of the text is the target's.
+  void adopt(const law& target) {
+    const sampling_params& params = follows_target_ ? target.params() : law_->params();
+    if (law_ && law_->params() == params && law_->ends() == target.ends()) return;
+    law_ = law(model_->vocab_size(), sampling_params(params), target.ends());
+  }
+
+  /// The model's row behind the context and what was drafted; feeds what it lacks of them.
+  [[nodiscard]] auto row_behind(std::span<const token_id> context, std::span<const token_id> drafted) {
+    if (model_->size() > held_.size()) model_->truncate(held_.size());
+    if (held_.size() < context.size()) {
+      const auto missing = context.subspan(held_.size());
+      // Forced tokens are drafted without a row, so both may be missing; they do not lie side by side.
+      if (drafted.empty()) return decode(missing);
+      (void)model_->decode(missing, 0);
+      held_.append(missing);
+    }
+    return decode(drafted.subspan(held_.size() - context.size()));
+  }
+
+  [[nodiscard]] auto decode(std::span<const token_id> tokens) {
+    const auto rows = model_->decode(tokens, 1);
     if (rows.size() != 1) {
       throw std::invalid_argument("specdec: expected 1 row of logits from the draft model; got " +
                                   std::to_string(rows.size()));
     }
-    const auto q = law_->of(rows.row(0), {request.context, answer.tokens(), request.prompt_size});
-    if (!q.valid()) {
-      throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
-                               to_string(q.fault()));
-    }
-    return whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_);
+    held_.append(tokens);
+    return rows.row(0);
   }
 
   Model* model_;

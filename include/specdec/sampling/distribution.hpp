@@ -24,6 +24,7 @@ enum class row_fault : std::uint8_t {
   nan,                    ///< a logit is NaN
   positive_infinity,      ///< a logit is +inf
   all_negative_infinity,  ///< no token is possible
+  nothing_allowed,        ///< no possible token is allowed: mask, bias or min_tokens forbid what the model leaves
 };
 
 /// The fault in words, for messages.
@@ -39,6 +40,8 @@ enum class row_fault : std::uint8_t {
       return "+inf";
     case row_fault::all_negative_infinity:
       return "nothing but -inf";
+    case row_fault::nothing_allowed:
+      return "no possible token that is allowed";
   }
   return "an unknown fault";
 }
@@ -123,6 +126,16 @@ class distribution {
           detail::exponential(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, summary_.inverse_temperature));
     }
     return proposal::sparse(vocab_size(), ids.first(kept), weights.first(kept));
+  }
+
+  /// The most probable tokens that can be drawn, most probable first, of equal ones the lower id; at most ids.size().
+  /// Returns how many there are. O(V + k log k) in practice; O(1) for none, or when greedy.
+  [[nodiscard]] std::size_t most_probable(std::span<token_id> ids) const noexcept {
+    if (ids.empty()) return 0;
+    if (greedy()) return ids[0] = mode(), 1;
+    const std::size_t count = detail::top(row_, summary_.limit, ids);
+    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), detail::more_probable_in(row_));
+    return count;
   }
 
   /// Fills blocks with unnormalised weights; their sum is `total()`. For laws made out of this one.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -15,10 +16,13 @@
 
 #include "../detail/kernels.hpp"
 #include "../proposal.hpp"
+#include "../random.hpp"
 #include "../types.hpp"
 #include "distribution.hpp"
+#include "mask.hpp"
 #include "params.hpp"
 #include "penalties.hpp"
+#include "text_so_far.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -26,16 +30,20 @@ namespace specdec::inline SPECDEC_ABI {
 template <class Rows>
 using row_value = typename std::remove_cvref_t<decltype(std::declval<const Rows&>().row(std::size_t{}))>::value_type;
 
-/// The pipeline from rows to laws: penalties, bias, temperature, filters; with a memory of the rows already read in
-/// this round.
+/// The pipeline from rows to laws: penalties, bias, mask, temperature, filters; with a memory of the rows already read
+/// in this round.
 ///
 /// The memory makes laziness cheap: a verifier asks for row i when, and only if, its decision needs it; whoever asks
 /// again (for a log-probability, say) pays nothing.
 class law {
  public:
   /// Throws std::invalid_argument for bad parameters or an empty vocabulary.
-  law(std::size_t vocab_size, const sampling_params& params)
-      : vocab_size_(checked(vocab_size, params)), params_(params), editor_(vocab_size, params) {
+  law(std::size_t vocab_size, const sampling_params& params, const end_rule& ends = {}, const any_mask& mask = {})
+      : vocab_size_(checked(vocab_size, params)),
+        params_(params),
+        ends_(ends),
+        mask_(mask),
+        editor_(vocab_size, params, ends) {
     single_ = new_place();
     if (params_.top_k > 0) ids_.reserve(std::min(params_.top_k, vocab_size));
     if (params_.top_p < 1) {
@@ -46,6 +54,9 @@ class law {
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
   [[nodiscard]] const sampling_params& params() const noexcept { return params_; }
+  [[nodiscard]] const end_rule& ends() const noexcept { return ends_; }
+  /// The mask, led along the text by whoever asks; see `restart`.
+  [[nodiscard]] mask_follower& mask() noexcept { return mask_; }
 
   /// Forgets the last round, and takes up one that verifies `drafted` behind `committed`, of which the first
   /// `prompt_size` tokens are the prompt. Both must stay as they are until the round ends. Allocates only when rounds
@@ -55,50 +66,119 @@ class law {
     drafted_ = &drafted;
     while (places_.size() <= drafted.size()) places_.push_back(new_place());
     path_.reserve(drafted.size());
-    for (place& p : places_) p.known = false;
+    for (place& p : places_) p.forget();
   }
 
   /// The law behind `node`, from row `node` of the target's answer; O(V) the first time in a round, then O(1). The
   /// result may be a fault: ask `valid()` before using it. Precondition: the node is in the round's draft.
   template <class Rows>
   [[nodiscard]] distribution<row_value<Rows>> at(const Rows& rows, node_id node) {
-    SPECDEC_ASSERT(drafted_ != nullptr && node <= drafted_->size());
+    place& p = place_of(node);
     const auto row = rows.row(node);
-    place& p = places_[node];
-    if (!p.known) {
-      if (editor_.edits()) {
-        path_.resize(drafted_->depth(node));
-        for (node_id n = node; n != root; n = drafted_->parent(n)) path_[drafted_->depth(n) - 1] = drafted_->token(n);
-        text_.drafted = path_;
-      }
-      study(row, text_, p);
+    if (!p.final.known) {
+      go_to(node);
+      edit(row, text_, p);
+      restrict(text_, mask_, p);
+      study(row, p.with_mask(), params_, p.final);
     }
-    return recall(row, p);
+    return recall(row, p.with_mask(), params_, p.final);
   }
 
-  /// The law of a single row behind `text`: what a drafter needs. O(V). The result is valid until the next question.
+  /// The model's own law behind `node`: softmax of the row as it is. As `at` otherwise.
+  template <class Rows>
+  [[nodiscard]] distribution<row_value<Rows>> model_at(const Rows& rows, node_id node) {
+    static const sampling_params own;
+    place& p = place_of(node);
+    const auto row = rows.row(node);
+    if (!p.own.known) study(row, {}, own, p.own);
+    return recall(row, {}, own, p.own);
+  }
+
+  /// Whether chance keeps `token`, drafted behind `node` with probability q: accept(key, p(token), q) under the law
+  /// that `at` gives. False, and nothing is asked, if that law is a fault.
+  ///
+  /// Under a mask it tries to do without: the forbidden tokens' mass goes to the others, so the law without the mask is
+  /// a lower bound for an allowed token. Where that settles it, the mask need not be filled and the row is read once.
+  /// (The bound holds for temperature and top-k: what masking lets into the top k weighs no more than what it takes
+  /// out. Top-p and min-p may keep more tokens behind a mask than before it, so there the mask is filled at once.)
+  template <class Rows, Chance C>
+  [[nodiscard]] bool accepts(const Rows& rows, node_id node, token_id token, double q, const key& decision, C& chance) {
+    const auto exactly = [&] {
+      const auto p = at(rows, node);
+      return p.valid() ? p.probability(token) : 0.0;
+    };
+    if constexpr (requires(double bound) { chance.accept(decision, bound, exactly, q); }) {
+      place& p = place_of(node);
+      if (!p.final.known && params_.top_p == 1 && params_.min_p == 0 && follows_mask(node)) {
+        const auto row = rows.row(node);
+        edit(row, text_, p);
+        if (!p.unmasked.known) study(row, p.without_mask(), params_, p.unmasked);
+        if (p.unmasked.fault != row_fault::none) return false;
+        if (!mask_.behind(text_).allows(token)) return chance.accept(decision, 0.0, q);
+        const double bound = recall(row, p.without_mask(), params_, p.unmasked).probability(token);
+        return chance.accept(decision, bound, exactly, q);
+      }
+    }
+    const auto p = at(rows, node);
+    return p.valid() && chance.accept(decision, p.probability(token), q);
+  }
+
+  /// The law of a single row behind `text`, under a mask that is not this law's own: what a drafter needs. O(V). The
+  /// result is valid until the next question. @param mask null if there is none
   template <class Real>
-  [[nodiscard]] distribution<Real> of(const logits_row<Real>& row, const text_so_far& text = {}) {
-    study(row, text, single_);
-    return recall(row, single_);
+  [[nodiscard]] distribution<Real> of(const logits_row<Real>& row, const text_so_far& text = {},
+                                      mask_follower* mask = nullptr) {
+    single_.forget();
+    edit(row, text, single_);
+    if (mask != nullptr) restrict(text, *mask, single_);
+    study(row, single_.with_mask(), params_, single_.final);
+    return recall(row, single_.with_mask(), params_, single_.final);
   }
 
  private:
-  /// What is remembered of a row; numbers in double hold those of any element type.
-  struct place {
+  /// What is remembered of a law; numbers in double hold those of any element type.
+  struct memory {
     bool known = false;
     row_fault fault = row_fault::none;
     token_id highest = -1;
     double maximum = 0;
     double total = 0;
     detail::cutoff<double> limit;
+  };
+
+  /// What changes a row's logits.
+  struct changes {
+    std::span<const detail::edit> edits = {};
+    std::span<const std::uint32_t> allowed = {};
+  };
+
+  /// A place in the text: what changes the logits there, and the laws that were asked for.
+  struct place {
+    memory final;     ///< the law
+    memory unmasked;  ///< the law if there were no mask
+    memory own;       ///< the model's own
+    bool edited = false;
+    bool masked = false;
     std::vector<detail::edit> edits;
+    std::vector<std::uint32_t> allowed;
+
+    void forget() noexcept { final.known = unmasked.known = own.known = edited = masked = false; }
+    [[nodiscard]] changes without_mask() const noexcept { return {edits, {}}; }
+    [[nodiscard]] changes with_mask() const noexcept {
+      return {edits, masked ? std::span(allowed) : std::span<const std::uint32_t>()};
+    }
   };
 
   [[nodiscard]] place new_place() const {
     place p;
     p.edits.reserve(editor_.most_edits());
+    if (mask_.restricts()) p.allowed.resize(detail::words_of(vocab_size_));
     return p;
+  }
+
+  [[nodiscard]] place& place_of(node_id node) noexcept {
+    SPECDEC_ASSERT(drafted_ != nullptr && node <= drafted_->size());
+    return places_[node];
   }
 
   static std::size_t checked(std::size_t vocab_size, const sampling_params& params) {
@@ -107,80 +187,116 @@ class law {
     return vocab_size;
   }
 
+  /// Makes text_ the text behind `node`.
+  void go_to(node_id node) {
+    path_.resize(drafted_->depth(node));
+    for (node_id n = node; n != root; n = drafted_->parent(n)) path_[drafted_->depth(n) - 1] = drafted_->token(n);
+    text_.drafted = path_;
+  }
+
+  /// Makes text_ the text behind `node`, and says whether the mask has a say there.
+  [[nodiscard]] bool follows_mask(node_id node) {
+    go_to(node);
+    return mask_.restricts() && !ended(text_);
+  }
+
+  /// Whether a drafted token has ended the text: what follows is cut, whatever its law.
+  [[nodiscard]] bool ended(const text_so_far& text) const noexcept {
+    return std::any_of(text.drafted.begin(), text.drafted.end(), [this](token_id t) { return ends_.ends(t); });
+  }
+
   template <class Real>
-  void study(const logits_row<Real>& row, const text_so_far& text, place& p) {
-    p.known = true;
-    p.fault = row_fault::none;
-    p.limit = {};
+  void edit(const logits_row<Real>& row, const text_so_far& text, place& p) {
+    if (p.edited || !editor_.edits() || row.size() != vocab_size_) return;
+    editor_.edit(row, text, p.edits);
+    p.edited = true;
+  }
+
+  void restrict(const text_so_far& text, mask_follower& mask, place& p) const {
+    if (!mask.restricts() || ended(text)) return;
+    p.allowed.resize(detail::words_of(vocab_size_));
+    mask.behind(text).fill(p.allowed);
+    p.masked = true;
+  }
+
+  template <class Real>
+  void study(const logits_row<Real>& row, const changes& changed, const sampling_params& params, memory& found) {
+    found = {};
+    found.known = true;
     if (row.size() != vocab_size_) {
-      p.fault = row_fault::wrong_width;
+      found.fault = row_fault::wrong_width;
       return;
     }
-    if (editor_.edits()) editor_.edit(row, text, p.edits);
-    const detail::edited_row<Real> edited{row, p.edits};
-    const auto found = detail::maximum(edited);
-    p.maximum = static_cast<double>(found.maximum);
-    p.highest = found.index;
-    if (found.has_nan) {
-      p.fault = row_fault::nan;
-    } else if (found.index < 0) {
-      p.fault = row_fault::all_negative_infinity;
-    } else if (found.maximum == std::numeric_limits<Real>::infinity()) {
-      p.fault = row_fault::positive_infinity;
-    } else if (params_.temperature > 0) {
-      const auto limit = filtered(edited, found.maximum);
-      p.limit = {static_cast<double>(limit.logit), limit.last};
-      const auto unnormalized = distribution<Real>::blocks_of(edited, summary_of<Real>(p));
-      p.total = detail::sum_of_blocks<Real>(vocab_size_, unnormalized);
+    const detail::edited_row<Real> edited{row, changed.edits, changed.allowed};
+    const auto highest = detail::maximum(edited);
+    found.maximum = static_cast<double>(highest.maximum);
+    found.highest = highest.index;
+    if (highest.has_nan) {
+      found.fault = row_fault::nan;
+    } else if (highest.index < 0) {
+      found.fault = detail::maximum(detail::edited_row<Real>{row}).index < 0 ? row_fault::all_negative_infinity
+                                                                             : row_fault::nothing_allowed;
+    } else if (highest.maximum == std::numeric_limits<Real>::infinity()) {
+      found.fault = row_fault::positive_infinity;
+    } else if (params.temperature > 0) {
+      const auto limit = filtered(edited, params, highest.maximum);
+      found.limit = {static_cast<double>(limit.logit), limit.last};
+      const auto unnormalized = distribution<Real>::blocks_of(edited, summary_of<Real>(params, found));
+      found.total = detail::sum_of_blocks<Real>(vocab_size_, unnormalized);
     }
   }
 
   /// Where the filters cut. Each of them keeps a head of the vocabulary sorted by logit, so together they keep the
   /// shortest; top-p alone depends on those before it, through the mass it takes its share of.
   template <class Real>
-  [[nodiscard]] detail::cutoff<Real> filtered(const detail::edited_row<Real>& row, Real maximum) {
-    const Real inverse = params_.order == filter_order::hugging_face ? inverse_temperature<Real>() : Real{1};
+  [[nodiscard]] detail::cutoff<Real> filtered(const detail::edited_row<Real>& row, const sampling_params& params,
+                                              Real maximum) {
+    const bool tempered_first = params.order == filter_order::hugging_face;
+    const Real inverse = tempered_first ? inverse_temperature<Real>(params) : Real{1};
     detail::cutoff<Real> limit;
-    if (params_.top_k > 0 && params_.top_k < vocab_size_) {
-      ids_.resize(params_.top_k);
+    if (params.top_k > 0 && params.top_k < vocab_size_) {
+      ids_.resize(params.top_k);
       const std::size_t kept = detail::top(row, limit, std::span(ids_));
-      if (kept == params_.top_k) {
+      if (kept == params.top_k) {
         const token_id least = ids_.front();  // the selection is a heap whose first is the least probable
         limit = {row[static_cast<std::size_t>(least)], least};
       }
     }
-    if (params_.top_p < 1) {
-      limit = detail::cutoff_at_mass(row, limit, maximum, inverse, params_.top_p, cells_, ids_);
+    if (params.top_p < 1) {
+      limit = detail::cutoff_at_mass(row, limit, maximum, inverse, params.top_p, cells_, ids_);
     }
-    if (params_.min_p > 0) {
-      const double temperature = params_.order == filter_order::hugging_face ? params_.temperature : 1.0;
-      limit = detail::cutoff_at_weight(limit, maximum, temperature, params_.min_p);
+    if (params.min_p > 0) {
+      limit = detail::cutoff_at_weight(limit, maximum, tempered_first ? params.temperature : 1.0, params.min_p);
     }
     return limit;
   }
 
   template <class Real>
-  [[nodiscard]] Real inverse_temperature() const noexcept {
-    return params_.temperature > 0 ? static_cast<Real>(1 / params_.temperature) : Real{0};
+  [[nodiscard]] static Real inverse_temperature(const sampling_params& params) noexcept {
+    return params.temperature > 0 ? static_cast<Real>(1 / params.temperature) : Real{0};
   }
 
   template <class Real>
-  [[nodiscard]] typename distribution<Real>::summary summary_of(const place& p) const noexcept {
-    return {.maximum = static_cast<Real>(p.maximum),
-            .inverse_temperature = inverse_temperature<Real>(),
-            .total = p.total,
-            .highest = p.highest,
-            .fault = p.fault,
-            .limit = {static_cast<Real>(p.limit.logit), p.limit.last}};
+  [[nodiscard]] static typename distribution<Real>::summary summary_of(const sampling_params& params,
+                                                                       const memory& m) noexcept {
+    return {.maximum = static_cast<Real>(m.maximum),
+            .inverse_temperature = inverse_temperature<Real>(params),
+            .total = m.total,
+            .highest = m.highest,
+            .fault = m.fault,
+            .limit = {static_cast<Real>(m.limit.logit), m.limit.last}};
   }
 
   template <class Real>
-  [[nodiscard]] distribution<Real> recall(const logits_row<Real>& row, const place& p) const noexcept {
-    return {{row, p.edits}, summary_of<Real>(p)};
+  [[nodiscard]] static distribution<Real> recall(const logits_row<Real>& row, const changes& changed,
+                                                 const sampling_params& params, const memory& m) noexcept {
+    return {{row, changed.edits, changed.allowed}, summary_of<Real>(params, m)};
   }
 
   std::size_t vocab_size_;
   sampling_params params_;
+  end_rule ends_;
+  mask_follower mask_;
   logit_editor editor_;
   std::vector<double> cells_;
   std::vector<token_id> ids_;

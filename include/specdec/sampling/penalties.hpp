@@ -2,37 +2,31 @@
 #define SPECDEC_SAMPLING_PENALTIES_HPP
 
 /// @file
-/// The part of a law that depends on the text, and the user's bias: replacements for single logits.
+/// Single logits that are replaced: penalties, the user's bias, and end tokens that would come too early.
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
 #include <vector>
 
 #include "../detail/kernels.hpp"
 #include "../types.hpp"
 #include "params.hpp"
+#include "text_so_far.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
-/// The text behind which a token is chosen: what is committed, then the draft's path to the place in question.
-struct text_so_far {
-  std::span<const token_id> committed = {};
-  std::span<const token_id> drafted = {};
-  std::size_t prompt_size = 0;  ///< how many of the committed tokens are the prompt
-};
-
-/// Finds the logits that penalties and bias change, and what they become.
+/// Finds the logits that penalties, bias and `end_rule` change, and what they become.
 ///
 /// Nothing is carried from one place of a draft to the next, so there is nothing to undo when a draft is rejected: the
 /// window is counted afresh. O(w + d log d) for a window of w tokens, d of them distinct. Once its memory, O(V), has
 /// been taken, nothing is allocated.
 class logit_editor {
  public:
-  logit_editor(std::size_t vocab_size, const sampling_params& params) : params_(params) {
+  logit_editor(std::size_t vocab_size, const sampling_params& params, const end_rule& ends)
+      : params_(params), ends_(ends) {
     if (params.penalizes()) {
       counts_.resize(vocab_size);
       seen_.reserve(std::min(vocab_size, params.penalty_window));
@@ -50,11 +44,14 @@ class logit_editor {
   }
 
   /// Whether there can be anything to edit.
-  [[nodiscard]] bool edits() const noexcept { return params_.penalizes() || !params_.bias.empty(); }
+  [[nodiscard]] bool edits() const noexcept {
+    return params_.penalizes() || !params_.bias.empty() || ends_.restricts();
+  }
 
   /// The most logits that can change behind one text.
   [[nodiscard]] std::size_t most_edits() const noexcept {
-    return params_.bias.size() + (params_.penalizes() ? std::min(counts_.size(), params_.penalty_window) : 0);
+    return params_.bias.size() + (params_.penalizes() ? std::min(counts_.size(), params_.penalty_window) : 0) +
+           (ends_.restricts() ? ends_.tokens.size() : 0);
   }
 
   /// Writes the changed logits of `row` behind `text` to `edits`, ascending by token. Precondition: edits().
@@ -80,9 +77,25 @@ class logit_editor {
     }
     seen_.clear();
     add_biased_before(static_cast<token_id>(row.size()));
+    if (ends_.restricts() && ends_.too_early(text)) forbid_ends(row, edits);
   }
 
  private:
+  template <class Real>
+  void forbid_ends(const logits_row<Real>& row, std::vector<detail::edit>& edits) const {
+    for (const token_id token : ends_.tokens) {
+      const double own = static_cast<double>(row[static_cast<std::size_t>(token)]);
+      const detail::edit impossible{token, representable<Real>(-std::numeric_limits<double>::infinity(), own)};
+      const auto at = std::lower_bound(edits.begin(), edits.end(), token,
+                                       [](const detail::edit& e, token_id t) { return e.token < t; });
+      if (at != edits.end() && at->token == token) {
+        *at = impossible;
+      } else {
+        edits.insert(at, impossible);
+      }
+    }
+  }
+
   /// An edited logit as the row's type can hold it: what grew beyond is the greatest number, what fell below is -inf.
   /// A logit that was no number to begin with stays the fault it is.
   template <class Real>
@@ -95,11 +108,11 @@ class logit_editor {
 
   /// Fills seen_ with the window's distinct tokens, ascending, and counts_ with their numbers.
   void count(const text_so_far& text) {
-    const std::size_t total = text.committed.size() + text.drafted.size();
+    const std::size_t total = text.size();
     const std::size_t earliest = params_.penalize_prompt ? 0 : text.prompt_size;
     const std::size_t window = std::min(params_.penalty_window, total - std::min(earliest, total));
     for (std::size_t i = total - window; i < total; ++i) {
-      const token_id token = i < text.committed.size() ? text.committed[i] : text.drafted[i - text.committed.size()];
+      const token_id token = text[i];
       if (counts_[static_cast<std::size_t>(token)]++ == 0) seen_.push_back(token);
     }
     std::sort(seen_.begin(), seen_.end());
@@ -114,6 +127,7 @@ class logit_editor {
   }
 
   sampling_params params_;
+  end_rule ends_;
   std::vector<std::uint32_t> counts_;
   std::vector<token_id> seen_;
 };

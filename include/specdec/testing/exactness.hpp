@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <map>
 #include <span>
@@ -97,6 +98,17 @@ class enumerating_chance {
     }
     const double yes = p < q ? p / q : 1.0;
     return tree_->decide(k, {1 - yes, yes}) == 1;
+  }
+
+  /// Asks p() whatever the bound, and throws std::logic_error if the bound is none.
+  template <std::invocable P>
+  bool accept(const key& k, double bound, P&& p, double q) const {
+    const double exact = p();
+    if (bound > exact + 1e-12) {
+      throw std::logic_error("specdec: " + std::to_string(bound) +
+                             " was given as a lower bound of p = " + std::to_string(exact));
+    }
+    return accept(k, exact, q);
   }
 
   template <DiscreteLaw L>

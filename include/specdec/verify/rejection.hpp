@@ -29,22 +29,22 @@ struct rejection {
   [[nodiscard]] verdict operator()(const draft& drafted, const Rows& rows, law& target, C& chance) const {
     node_id here = root;
     for (;;) {
-      const auto p = target.at(rows, here);
-      if (!p.valid()) return {.kept = here, .fault = p.fault(), .faulty_row = here};
-
       const std::size_t depth = drafted.depth(here) + 1;
       const node_id child = drafted.first_child(here);
+      if (child != no_node) {
+        const token_id x = drafted.token(child);
+        const double q = drafted.law_of(child).probability(x);
+        if (target.accepts(rows, here, x, q, drafted.key_of(depth, purpose::accept), chance)) {
+          here = child;
+          continue;
+        }
+      }
+      const auto p = target.at(rows, here);
+      if (!p.valid()) return {.kept = here, .fault = p.fault(), .faulty_row = here};
       if (child == no_node) {
         return {.kept = here, .next = chance.draw(drafted.key_of(depth, purpose::bonus), p)};
       }
-
-      const token_id x = drafted.token(child);
-      const proposal q = drafted.law_of(child);
-      if (chance.accept(drafted.key_of(depth, purpose::accept), p.probability(x), q.probability(x))) {
-        here = child;
-        continue;
-      }
-      const residual left(p, q);
+      const residual left(p, drafted.law_of(child));
       return {.kept = here,
               .next = chance.draw(drafted.key_of(depth, purpose::residual), left),
               .rejected = true,

@@ -1,0 +1,230 @@
+#ifndef SPECDEC_DECODE_SNAPSHOT_HPP
+#define SPECDEC_DECODE_SNAPSHOT_HPP
+
+/// @file
+/// A session as bytes, and back.
+///
+/// The format is the same on every machine: little-endian numbers of fixed width, lists behind their length, a checksum
+/// at the end. It holds what the text was and where it stood, not what the user chose: that is given again, and the
+/// bytes tell if it was another choice.
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "../types.hpp"
+#include "options.hpp"
+#include "outcome.hpp"
+#include "statistics.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// Everything that a session does not get from its options.
+struct session_state {
+  std::vector<token_id> committed;
+  std::size_t prompt_size = 0;
+  std::uint32_t round = 0;
+  session_status status = session_status::idle;
+  row_fault fault = row_fault::none;
+  std::size_t faulty_position = 0;
+  std::size_t stop_index = 0;
+  statistics stats;
+  /// Generated tokens that were not handed on, the last ones of the text, with their candidates.
+  std::vector<emitted_token> waiting;
+  std::vector<candidate> waiting_top;
+};
+
+namespace snapshot_format {
+
+inline constexpr std::uint64_t magic = 0x6365646365707300;  // "specdec" behind a zero byte
+inline constexpr std::uint32_t version = 1;
+
+/// FNV-1a, 64 bits.
+inline std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte b : bytes) hash = (hash ^ static_cast<std::uint64_t>(b)) * 0x100000001b3;
+  return hash;
+}
+
+/// Writes values one behind the other.
+class writer {
+ public:
+  template <class T>
+  requires(std::is_integral_v<T> || std::is_enum_v<T>) void operator()(const T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      (*this)(static_cast<std::underlying_type_t<T>>(value));
+    } else {
+      auto bits = static_cast<std::uint64_t>(value);
+      const std::size_t width = std::is_same_v<T, std::size_t> ? 8 : sizeof(T);
+      for (std::size_t i = 0; i < width; ++i, bits >>= 8) bytes_.push_back(static_cast<std::byte>(bits & 0xff));
+    }
+  }
+  void operator()(const double& value) { (*this)(std::bit_cast<std::uint64_t>(value)); }
+  template <class T>
+  void operator()(const std::vector<T>& values) {
+    (*this)(values.size());
+    for (const T& value : values) fields(*this, value);
+  }
+  [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// Reads them back. Throws std::invalid_argument where the bytes end early.
+class reader {
+ public:
+  explicit reader(std::span<const std::byte> bytes) noexcept : left_(bytes) {}
+
+  template <class T>
+  requires(std::is_integral_v<T> || std::is_enum_v<T>) void operator()(T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      std::underlying_type_t<T> number{};
+      (*this)(number);
+      value = static_cast<T>(number);
+    } else {
+      const std::size_t width = std::is_same_v<T, std::size_t> ? 8 : sizeof(T);
+      need(width);
+      std::uint64_t bits = 0;
+      for (std::size_t i = 0; i < width; ++i) bits |= static_cast<std::uint64_t>(left_[i]) << 8 * i;
+      left_ = left_.subspan(width);
+      value = static_cast<T>(bits);
+    }
+  }
+  void operator()(double& value) {
+    std::uint64_t bits = 0;
+    (*this)(bits);
+    value = std::bit_cast<double>(bits);
+  }
+  template <class T>
+  void operator()(std::vector<T>& values) {
+    std::size_t size = 0;
+    (*this)(size);
+    need(size);  // an element has at least one byte: a garbled length is no reason to ask for all the memory there is
+    values.clear();
+    values.resize(size);
+    for (T& value : values) fields(*this, value);
+  }
+  [[nodiscard]] bool empty() const noexcept { return left_.empty(); }
+
+ private:
+  void need(std::size_t count) const {
+    if (left_.size() < count) {
+      throw std::invalid_argument("specdec: expected " + std::to_string(count) +
+                                  " more bytes in the snapshot; it has " + std::to_string(left_.size()));
+    }
+  }
+
+  std::span<const std::byte> left_;
+};
+
+// One list of fields for both directions.
+
+template <class Archive, class T>
+requires(std::is_arithmetic_v<std::remove_const_t<T>>) void fields(Archive& archive, T& value) { archive(value); }
+
+template <class Archive, class T>
+requires(std::is_same_v<std::remove_const_t<T>, emitted_token>) void fields(Archive& archive, T& token) {
+  archive(token.id), archive(token.origin), archive(token.log_probability);
+}
+
+template <class Archive, class T>
+requires(std::is_same_v<std::remove_const_t<T>, candidate>) void fields(Archive& archive, T& c) {
+  archive(c.id), archive(c.log_probability);
+}
+
+template <class Archive, class T>
+requires(std::is_same_v<std::remove_const_t<T>, logit_bias>) void fields(Archive& archive, T& bias) {
+  archive(bias.token), archive(bias.amount);
+}
+
+template <class Archive, class T>
+requires(std::is_same_v<std::remove_const_t<T>, statistics>) void fields(Archive& archive, T& s) {
+  archive(s.rounds), archive(s.proposed), archive(s.evaluated), archive(s.accepted), archive(s.emitted);
+  archive(s.delivered), archive(s.cut), archive(s.residual_fallbacks);
+  archive(s.evaluated_at), archive(s.accepted_at);
+  archive(s.draft_seconds), archive(s.target_seconds), archive(s.verify_seconds);
+}
+
+template <class Archive, class T>
+requires(std::is_same_v<std::remove_const_t<T>, session_state>) void fields(Archive& archive, T& s) {
+  archive(s.committed), archive(s.prompt_size), archive(s.round), archive(s.status), archive(s.fault);
+  archive(s.faulty_position), archive(s.stop_index);
+  fields(archive, s.stats);
+  archive(s.waiting), archive(s.waiting_top);
+}
+
+/// What decides the text that follows, besides the text so far, as one number.
+inline std::uint64_t fingerprint(const generate_options& options) {
+  writer all;
+  const sampling_params& p = options.sampling;
+  all(p.temperature), all(p.top_k), all(p.top_p), all(p.min_p), all(p.order);
+  all(p.repetition_penalty), all(p.frequency_penalty), all(p.presence_penalty), all(p.penalty_window);
+  all(static_cast<std::uint8_t>(p.penalize_prompt)), all(p.bias);
+  all(options.min_tokens), all(options.end_tokens), all(options.top_log_probabilities);
+  all(static_cast<std::uint8_t>(options.mask.empty()));
+  return checksum(all.bytes());
+}
+
+}  // namespace snapshot_format
+
+/// The state as bytes, with what it takes to go on from it: vocabulary, seed, stream and sampling.
+[[nodiscard]] inline std::vector<std::byte> to_bytes(const session_state& state, std::size_t vocab_size,
+                                                     const generate_options& options) {
+  snapshot_format::writer out;
+  out(snapshot_format::magic), out(snapshot_format::version);
+  out(vocab_size), out(options.seed), out(options.stream), out(snapshot_format::fingerprint(options));
+  fields(out, state);
+  const std::uint64_t sum = snapshot_format::checksum(out.bytes());
+  out(sum);
+  return out.bytes();
+}
+
+/// The state that `to_bytes` wrote. Throws std::invalid_argument, saying what was expected and what came, for bytes
+/// that are no snapshot, are damaged, or were written with another vocabulary, seed, stream or sampling.
+[[nodiscard]] inline session_state from_bytes(std::span<const std::byte> bytes, std::size_t vocab_size,
+                                              const generate_options& options) {
+  constexpr std::size_t sum_size = 8;
+  snapshot_format::reader in(bytes);
+  const auto expect = [&in]<class T>(T expected, const char* what) {
+    T came{};
+    in(came);
+    if (came != expected) {
+      throw std::invalid_argument("specdec: expected a snapshot with " + std::string(what) + " " +
+                                  std::to_string(expected) + "; it has " + std::to_string(came));
+    }
+  };
+  std::uint64_t magic = 0;
+  in(magic);
+  if (magic != snapshot_format::magic) {
+    throw std::invalid_argument("specdec: expected the bytes of a session's snapshot; these begin otherwise");
+  }
+  expect(snapshot_format::version, "format");
+  std::uint64_t sum = 0;
+  snapshot_format::reader(bytes.last(sum_size))(sum);
+  if (sum != snapshot_format::checksum(bytes.first(bytes.size() - sum_size))) {
+    throw std::invalid_argument("specdec: the snapshot is damaged: its checksum is wrong");
+  }
+  expect(vocab_size, "a vocabulary of");
+  expect(options.seed, "seed");
+  expect(options.stream, "stream");
+  std::uint64_t settings = 0;
+  in(settings);
+  if (settings != snapshot_format::fingerprint(options)) {
+    throw std::invalid_argument(
+        "specdec: the snapshot was taken with other sampling parameters, end tokens, min_tokens, mask or "
+        "top_log_probabilities");
+  }
+  session_state state;
+  fields(in, state);
+  return state;
+}
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_DECODE_SNAPSHOT_HPP

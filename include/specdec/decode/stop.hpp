@@ -1,0 +1,129 @@
+#ifndef SPECDEC_DECODE_STOP_HPP
+#define SPECDEC_DECODE_STOP_HPP
+
+/// @file
+/// What ends a text early: stop sequences and stop texts, wherever rounds and tokens happen to break them, and somebody
+/// who asks.
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// Somebody who may ask for an end from outside: `std::stop_token`, or anything else with `stop_requested()`.
+template <class S>
+concept StopRequest = requires(const S& request) {
+  { request.stop_requested() } -> std::convertible_to<bool>;
+};
+
+/// Nobody asks.
+struct never_stop {
+  [[nodiscard]] static constexpr bool stop_requested() noexcept { return false; }
+};
+
+/// Follows one pattern through a stream: how much of it the stream's end matches now.
+/// Source: Knuth, Morris and Pratt 1977. O(1) per symbol, amortised.
+template <class Symbol>
+class pattern_follower {
+ public:
+  /// Precondition: the pattern is not empty.
+  explicit pattern_follower(std::vector<Symbol> pattern) : pattern_(std::move(pattern)), border_(pattern_.size() + 1) {
+    SPECDEC_ASSERT(!pattern_.empty());
+    for (std::size_t i = 1; i < pattern_.size(); ++i) border_[i + 1] = extended(border_[i], pattern_[i]);
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return pattern_.size(); }
+  /// The length of the pattern's longest head, short of the whole, that the stream ends with.
+  [[nodiscard]] std::size_t matched() const noexcept { return matched_; }
+  void restart() noexcept { matched_ = 0; }
+
+  /// Takes the next symbol; true if the stream now ends with the whole pattern.
+  bool push(Symbol symbol) noexcept {
+    matched_ = extended(matched_, symbol);
+    if (matched_ < size()) return false;
+    matched_ = border_[matched_];
+    return true;
+  }
+
+ private:
+  [[nodiscard]] std::size_t extended(std::size_t matched, Symbol symbol) const noexcept {
+    while (matched > 0 && !(pattern_[matched] == symbol)) matched = border_[matched];
+    return pattern_[matched] == symbol ? matched + 1 : 0;
+  }
+
+  std::vector<Symbol> pattern_;
+  /// border_[n]: the longest proper head of the pattern that its first n symbols end with.
+  std::vector<std::size_t> border_;
+  std::size_t matched_ = 0;
+};
+
+/// A stop that was found.
+struct stop_match {
+  bool is_text = false;      ///< a stop text, or else a stop sequence
+  std::size_t index = 0;     ///< which one
+  std::size_t length = 0;    ///< its bytes, or tokens
+  std::size_t trailing = 0;  ///< bytes of the last token that lie behind it
+};
+
+/// Watches a text for stops, token by token.
+class stop_watch {
+ public:
+  stop_watch(const std::vector<std::vector<token_id>>& sequences, const std::vector<std::string>& texts) {
+    for (const auto& sequence : sequences) sequences_.emplace_back(sequence);
+    for (const auto& text : texts) texts_.emplace_back(std::vector<char>(text.begin(), text.end()));
+  }
+
+  /// The next token begins a text.
+  void restart() noexcept {
+    for (auto& sequence : sequences_) sequence.restart();
+    for (auto& text : texts_) text.restart();
+  }
+
+  /// Takes a token and its bytes, and returns the stop that it completes: the one that ends first; of those, a sequence
+  /// before a text, and the longest, so that nothing of the others is left standing.
+  std::optional<stop_match> push(token_id token, std::string_view bytes) noexcept {
+    std::optional<stop_match> found;
+    const auto complete = [&found](bool is_text, std::size_t index, std::size_t length, std::size_t trailing) {
+      if (!found || length > found->length) found = {is_text, index, length, trailing};
+    };
+    for (std::size_t i = 0; i < sequences_.size(); ++i) {
+      if (sequences_[i].push(token)) complete(false, i, sequences_[i].size(), 0);
+    }
+    for (std::size_t byte = 0; byte < bytes.size() && !found; ++byte) {
+      for (std::size_t i = 0; i < texts_.size(); ++i) {
+        if (texts_[i].push(bytes[byte])) complete(true, i, texts_[i].size(), bytes.size() - byte - 1);
+      }
+    }
+    return found;
+  }
+
+  /// How many of the last tokens may be the beginning of a stop sequence.
+  [[nodiscard]] std::size_t held_tokens() const noexcept { return longest(sequences_); }
+  /// How many of the last bytes may be the beginning of a stop text.
+  [[nodiscard]] std::size_t held_bytes() const noexcept { return longest(texts_); }
+
+ private:
+  template <class Symbol>
+  static std::size_t longest(const std::vector<pattern_follower<Symbol>>& patterns) noexcept {
+    std::size_t length = 0;
+    for (const auto& pattern : patterns) length = std::max(length, pattern.matched());
+    return length;
+  }
+
+  std::vector<pattern_follower<token_id>> sequences_;
+  std::vector<pattern_follower<char>> texts_;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_DECODE_STOP_HPP
