@@ -34,7 +34,7 @@ struct model_drafter_options {
 /// Lifts a causal model into a drafter: a chain of tokens, each sampled from the model's law behind the one before.
 ///
 /// The model is brought up to the committed text at every request, so it may be truncated or left behind between
-/// rounds; nobody else may feed it. It is referenced, not owned.
+/// rounds; unless it knows its tokens, nobody else may feed it. It is referenced, not owned.
 ///
 /// Cost per round: one decode per drafted token, the first of them taking also what the model has missed.
 /// Throws std::runtime_error if the model's logits are unusable, std::invalid_argument if it returns another number of
@@ -71,7 +71,7 @@ class model_drafter {
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
 
     // The last committed token is always fed again: its row is the law of the first drafted token.
-    const std::size_t held = std::min(held_.shared_prefix(request.context, model_->size()), request.context.size() - 1);
+    const std::size_t held = std::min(held_prefix(*model_, held_, request.context), request.context.size() - 1);
     held_.truncate(held);
     if (model_->size() > held) model_->truncate(held);
 
@@ -117,7 +117,7 @@ class model_drafter {
   bool whole_law_;
   bool follows_target_;
   std::optional<law> law_;
-  held_tokens held_;
+  [[no_unique_address]] held_tokens_of<Model> held_;
   std::vector<token_id> ids_;
   std::vector<float> weights_;
 };
