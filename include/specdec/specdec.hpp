@@ -14,6 +14,8 @@
 #include "draft/model.hpp"
 #include "length/constant.hpp"
 #include "message.hpp"
+#include "model/padded.hpp"
+#include "model/recorded.hpp"
 #include "proposal.hpp"
 #include "random.hpp"
 #include "sampling/distribution.hpp"

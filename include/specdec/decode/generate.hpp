@@ -59,7 +59,8 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
     const std::size_t expected = session.target_law().vocab_size();
     if (size != expected) {
       throw std::invalid_argument("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
-                                  whose + " has " + std::to_string(size));
+                                  whose + " has " + std::to_string(size) +
+                                  " (if the wider one is padding, wrap that model in specdec::padded)");
     }
   };
   require_vocabulary(target.vocab_size(), "the target");
