@@ -17,6 +17,7 @@
 #include "../concepts.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
+#include "../requirements.hpp"
 #include "../sampling/law.hpp"
 #include "../verify/rejection.hpp"
 #include "../verify/verdict.hpp"
@@ -227,7 +228,7 @@ class session {
       throw std::invalid_argument("specdec: expected " + std::to_string(draft_->size() + 1) +
                                   " rows of logits from the target; got " + std::to_string(rows.size()));
     }
-    const verdict v = rule_(*draft_, rows, law_, chance_);
+    const verdict v = judged(rows);
     if (v.fault == row_fault::none) {
       for (node_id node = v.kept; node != root; node = draft_->parent(node)) {
         log_probabilities_.push_back(law_.at(rows, draft_->parent(node)).log_probability(draft_->token(node)));
@@ -300,6 +301,16 @@ class session {
   [[nodiscard]] std::size_t faulty_position() const noexcept { return faulty_position_; }
 
  private:
+  template <class Rows>
+  [[nodiscard]] verdict judged(const Rows& rows) {
+    if constexpr (Verifier<Rule, Rows, Randomness>) {
+      return rule_(*draft_, rows, law_, chance_);
+    } else {
+      require_rule<Rule, Rows, Randomness>();
+      return {};
+    }
+  }
+
   void require_token(token_id token, const char* where) const {
     if (token < 0 || static_cast<std::size_t>(token) >= law_.vocab_size()) {
       throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(law_.vocab_size() - 1) + "; " +

@@ -18,6 +18,7 @@
 #include "../decode/held_tokens.hpp"
 #include "../length/constant.hpp"
 #include "../proposal.hpp"
+#include "../requirements.hpp"
 #include "../sampling/law.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -31,6 +32,18 @@ struct model_drafter_options {
   std::size_t top = 64;
 };
 
+/// Says what a model or a policy lacks that cannot be lifted; the one below lifts.
+template <class Model, class Policy = constant>
+class model_drafter {
+ public:
+  explicit model_drafter(Model&, Policy = {}, const model_drafter_options& = {}) {
+    require_causal_model<Model>();
+    require_length_policy<Policy>();
+  }
+
+  void propose(const draft_request&, auto&, draft&) {}
+};
+
 /// Lifts a causal model into a drafter: a chain of tokens, each sampled from the model's law behind the one before.
 ///
 /// The model is brought up to the committed text at every request, so it may be truncated or left behind between
@@ -40,8 +53,8 @@ struct model_drafter_options {
 /// Throws std::runtime_error if the model's logits are unusable, std::invalid_argument if it returns another number of
 /// rows than asked for; what the model throws passes through. Either way the next request starts from what the model
 /// then holds.
-template <CausalModel Model, LengthPolicy Policy = constant>
-class model_drafter {
+template <CausalModel Model, LengthPolicy Policy>
+class model_drafter<Model, Policy> {
  public:
   explicit model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
       : model_(std::addressof(model)),

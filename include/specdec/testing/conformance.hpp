@@ -29,6 +29,7 @@
 /// - Capacity: as many tokens as it says, then T again from its beginning. Names a context that ends earlier.
 
 #include "../concepts.hpp"
+#include "../requirements.hpp"
 #include "conformance_calls.hpp"
 #include "conformance_probe.hpp"
 #include "conformance_report.hpp"
@@ -80,6 +81,13 @@ template <TargetModel Model>
   if (options.provoke_refusals) passed([&] { usage.check_refusals(); });
   if (subject.capacity() <= options.fill_limit) passed([&] { usage.check_capacity(); });
   return report;
+}
+
+/// Says what a type lacks that is no model at all.
+template <class Model>
+conformance_report check_target_model(Model&, const conformance_options& = {}) {
+  require_causal_model<Model>();
+  return {};
 }
 
 }  // namespace specdec::inline SPECDEC_ABI::testing
