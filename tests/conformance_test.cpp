@@ -680,6 +680,48 @@ TEST(mutant_model, whose_refused_calls_leave_something_behind) {
   expect_found(model, requirement::causal_model_5, defect::refused_call_miscounted, {.provoke_refusals = true});
 }
 
+TEST(mutant_model, that_misremembers_its_tokens) {
+  struct knowing : right_model {
+    [[nodiscard]] const std::vector<token_id>& tokens() const { return context; }
+  };
+  knowing right;
+  right.context = {1, 2, 3};
+  expect_conforming(right);
+  struct remembers_all : right_model {
+    std::vector<token_id> fed{};
+    [[nodiscard]] std::span<const token_id> tokens() const { return fed; }
+    logits_view<double> decode(tokens_view tokens, std::size_t rows) {
+      fed.insert(fed.end(), tokens.begin(), tokens.end());
+      return right_model::decode(tokens, rows);
+    }
+  };
+  expect_found(remembers_all{}, requirement::knows_tokens, defect::tokens_miscounted);
+  struct remembers_the_first : remembers_all {
+    [[nodiscard]] std::span<const token_id> tokens() const { return std::span(fed).first(size()); }
+  };
+  expect_found(remembers_the_first{}, requirement::knows_tokens, defect::tokens_misremembered);
+  struct remembers_the_last : remembers_all {
+    [[nodiscard]] std::span<const token_id> tokens() const { return std::span(fed).last(size()); }
+  };
+  expect_found(remembers_the_last{}, requirement::knows_tokens, defect::tokens_misremembered);
+  struct forgets_to_undo : refusing_model {
+    std::vector<token_id> fed{};
+    [[nodiscard]] std::span<const token_id> tokens() const { return fed; }
+    void truncate(std::size_t n) {
+      refusing_model::truncate(n);
+      fed.resize(n);
+    }
+    logits_view<double> decode(tokens_view tokens, std::size_t rows) {
+      fed.insert(fed.end(), tokens.begin(), tokens.end());
+      return refusing_model::decode(tokens, rows);
+    }
+  };
+  forgets_to_undo model;
+  model.limit = model.stated = 1000;
+  expect_conforming(model);
+  expect_found(model, requirement::knows_tokens, defect::tokens_miscounted, {.provoke_refusals = true});
+}
+
 TEST(mutant_model, whose_capacity_is_less_than_it_says) {
   expect_found(bounded_model{{}, 20, 100}, requirement::has_capacity, defect::capacity_too_large);
   expect_found(bounded_model{{}, 99, 100}, requirement::has_capacity, defect::capacity_too_large);

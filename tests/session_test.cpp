@@ -196,8 +196,10 @@ TEST(generate, refuses_bad_input_in_words) {
               (void)specdec::autoregressive_generate(target, std::vector<token_id>{1, 6});
             }),
             "specdec: expected tokens 0 to 5; the prompt has token 6");
-  EXPECT_EQ(refused([&] { (void)specdec::speculative_generate(target, draft, prompt); }),
-            "specdec: expected one vocabulary of 6 tokens; the draft has 5");
+  EXPECT_EQ(
+      refused([&] { (void)specdec::speculative_generate(target, draft, prompt); }),
+      "specdec: expected one vocabulary of 6 tokens; the draft has 5 (if the wider one is padding, wrap that model in "
+      "specdec::padded)");
   EXPECT_EQ(refused([&] { (void)specdec::autoregressive_generate(target, prompt, {.end_tokens = {99}}); }),
             "specdec: expected tokens 0 to 5; the list of end tokens has token 99");
   EXPECT_EQ(refused([&] { (void)specdec::autoregressive_generate(target, prompt, {.sampling = {-0.5}}); }),

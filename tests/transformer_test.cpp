@@ -644,6 +644,8 @@ TEST(context, truncating_and_scoring_again_changes_no_bit) {
     static_cast<void>(context.decode(some_tokens(40, 4096), 3));
     context.truncate(keep);
     EXPECT_EQ(context.size(), keep);
+    EXPECT_EQ(std::vector<token_id>(context.tokens().begin(), context.tokens().end()),
+              std::vector<token_id>(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(keep)));
     const auto rest = std::span(tokens).subspan(keep);
     ASSERT_TRUE(same_bits(all_logits(context, rest),
                           logits_rows(expected.begin() + static_cast<std::ptrdiff_t>(keep), expected.end())));

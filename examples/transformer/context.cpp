@@ -2,6 +2,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <Eigen/Core>
 
@@ -126,7 +127,10 @@ struct context::state {
     hidden = activations(rows, model->layers[0].gate_up.rows() / 2);
     logits = activations(rows, shape.vocabulary);
     for (std::size_t i = 0; i < shape.layers; ++i) cache.emplace_back(shape, capacity);
+    held.reserve(capacity);
   }
+
+  std::size_t size() const noexcept { return held.size(); }
 
   // Calls body(first, last) on ranges that make up [0, units), on several threads if there is work for them.
   template <class Body>
@@ -158,18 +162,18 @@ struct context::state {
       float* key = query + shape.query_width();
       const float* value = key + shape.key_value_width();
       for (std::size_t h = 0; h < shape.heads + shape.key_value_heads; ++h)
-        rotary.apply(size + i, query + h * head_size);
+        rotary.apply(size() + i, query + h * head_size);
       for (std::size_t h = 0; h < shape.key_value_heads; ++h)
-        past.store(h, size + i, key + h * head_size, value + h * head_size);
+        past.store(h, size() + i, key + h * head_size, value + h * head_size);
     }
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_size));
     const std::size_t score_stride = scores.size() / shape.heads;
-    const std::size_t bytes_read = 2 * sizeof(float) * head_size * (size + count) * count * shape.heads;
+    const std::size_t bytes_read = 2 * sizeof(float) * head_size * (size() + count) * count * shape.heads;
     spread(shape.heads, bytes_read, [&](std::size_t first, std::size_t last) {
       for (std::size_t h = first; h < last; ++h)
         for (std::size_t i = 0; i < count; ++i)
           model->compute.attend(projected.row(i) + h * head_size,
-                                past.view(h / (shape.heads / shape.key_value_heads), size + i + 1), scale,
+                                past.view(h / (shape.heads / shape.key_value_heads), size() + i + 1), scale,
                                 scores.data() + h * score_stride, attended.row(i) + h * head_size);
     });
     multiply(layer.attention_output, attended.view(0, count), delta.row(0), delta.stride());
@@ -200,12 +204,12 @@ struct context::state {
       normalize(residual, count - rows, rows, model->output_norm);
       multiply(model->output_head(), normed.view(count - rows, rows), logits.row(first_row), logits.stride());
     }
-    size += count;
+    held.insert(held.end(), tokens.begin(), tokens.end());
   }
 
   std::shared_ptr<const weights> model;
   std::size_t capacity;
-  std::size_t size = 0;
+  std::vector<token_id> held;
   std::vector<key_value_cache> cache;
   rotation rotary;
   aligned_buffer<float> scores;
@@ -225,7 +229,8 @@ context::context(context&&) noexcept = default;
 context& context::operator=(context&&) noexcept = default;
 
 std::size_t context::vocab_size() const noexcept { return state_->model->shape.vocabulary; }
-std::size_t context::size() const noexcept { return state_->size; }
+std::size_t context::size() const noexcept { return state_->size(); }
+std::span<const token_id> context::tokens() const noexcept { return state_->held; }
 std::size_t context::capacity() const noexcept { return state_->capacity; }
 
 specdec::logits_view<float> context::decode(std::span<const token_id> tokens, std::size_t rows) {
@@ -237,8 +242,8 @@ specdec::logits_view<float> context::decode(std::span<const token_id> tokens, st
     if (tokens[i] < 0 || static_cast<std::size_t>(tokens[i]) >= vocab_size())
       throw std::invalid_argument("toy::context::decode: expected tokens in 0.." + std::to_string(vocab_size() - 1) +
                                   ", got " + std::to_string(tokens[i]) + " at index " + std::to_string(i));
-  if (tokens.size() > s.capacity - s.size)
-    throw std::length_error("toy::context::decode: expected at most " + std::to_string(s.capacity - s.size) +
+  if (tokens.size() > s.capacity - s.size())
+    throw std::length_error("toy::context::decode: expected at most " + std::to_string(s.capacity - s.size()) +
                             " tokens, the room left of " + std::to_string(s.capacity) + ", got " +
                             std::to_string(tokens.size()));
   if (rows > s.logits.rows()) s.logits = activations(rounded_up(rows, pass_tokens), vocab_size());
@@ -255,10 +260,10 @@ specdec::logits_view<float> context::decode(std::span<const token_id> tokens, st
 }
 
 void context::truncate(std::size_t size) {
-  if (size > state_->size)
+  if (size > state_->size())
     throw std::invalid_argument("toy::context::truncate: expected at most the context's " +
-                                std::to_string(state_->size) + " tokens, got " + std::to_string(size));
-  state_->size = size;
+                                std::to_string(state_->size()) + " tokens, got " + std::to_string(size));
+  state_->held.resize(size);
 }
 
 }  // namespace toy

@@ -82,6 +82,8 @@ class context {
   [[nodiscard]] std::size_t vocab_size() const noexcept;
   /// The number of tokens in the context.
   [[nodiscard]] std::size_t size() const noexcept;
+  /// Those tokens. Valid until the next call on this context.
+  [[nodiscard]] std::span<const specdec::token_id> tokens() const noexcept;
   /// The most tokens the context can hold.
   [[nodiscard]] std::size_t capacity() const noexcept;
 

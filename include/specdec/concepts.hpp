@@ -82,6 +82,16 @@ concept HasCapacity = requires(const M& model) {
   { model.capacity() } -> std::convertible_to<std::size_t>;
 };
 
+/// A model that knows its text: `model.tokens()` converts to a std::span<const token_id> of the tokens now in its
+/// context, in order, size() of them. It is valid until the next call on the model.
+///
+/// With it nobody keeps a record of what the model holds: several sessions, say the forks of one prompt, may share it,
+/// and whoever feeds or truncates it in between does no harm. `recorded` makes such a model of any other.
+template <class M>
+concept KnowsTokens = requires(const M& model) {
+  { model.tokens() } -> std::convertible_to<std::span<const token_id>>;
+};
+
 /// Anything that proposes tokens.
 ///
 /// Role: the cheap side of speculation. It is told the committed text and answers with tokens that may follow.

@@ -1,39 +1,164 @@
-// Compiles as it is. Each REFUSED_ macro makes one mistake a user may make.
+// Compiles as it is. Each REFUSED_ macro makes one mistake a user may make. Types have a number, so that every place
+// that meets a mistake must speak for itself.
 
 #include <cstddef>
 #include <span>
 #include <specdec/specdec.hpp>
+#include <specdec/testing/conformance.hpp>
+#include <utility>
 #include <vector>
 
-struct model {
-  std::size_t vocab_size() const;
-#ifndef REFUSED_SIZE
+using specdec::token_id;
+
+template <int Place>
+struct rows {
+#ifndef REFUSED_ROWS_SIZE
   std::size_t size() const;
 #endif
-#ifdef REFUSED_LOGITS
-  std::vector<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows);
+#ifdef REFUSED_ROW
+  specdec::logits_row<int> row(std::size_t i) const;
 #else
-  specdec::logits_view<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows);
+  specdec::logits_row<float> row(std::size_t i) const;
 #endif
+};
+
+template <int Place>
+struct model {
+#ifdef REFUSED_VOCAB_SIZE_CONST
+  std::size_t vocab_size();
+#elif !defined(REFUSED_VOCAB_SIZE)
+  std::size_t vocab_size() const;
+#endif
+
+#ifdef REFUSED_SIZE_CONST
+  std::size_t size();
+#elif !defined(REFUSED_SIZE)
+  std::size_t size() const;
+#endif
+
+#if defined(REFUSED_DECODE_ARGUMENTS)
+  rows<Place> decode(const std::vector<token_id>& tokens, std::size_t count);
+#elif defined(REFUSED_LOGITS)
+  std::vector<float> decode(std::span<const token_id> tokens, std::size_t count);
+#elif !defined(REFUSED_DECODE)
+  rows<Place> decode(std::span<const token_id> tokens, std::size_t count);
+#endif
+
 #ifndef REFUSED_TRUNCATE
   void truncate(std::size_t n);
 #endif
 };
 
+/// No mistake reaches this one.
+struct right_model {
+  std::size_t vocab_size() const;
+  std::size_t size() const;
+  specdec::logits_view<float> decode(std::span<const token_id> tokens, std::size_t count);
+  void truncate(std::size_t n);
+};
+
+template <int Place>
 struct drafter {
-#ifndef REFUSED_DRAFT
+#ifdef REFUSED_DRAFT_ARGUMENTS
+  void propose(std::span<const token_id> context, std::vector<token_id>& draft);
+#elif !defined(REFUSED_DRAFT)
   void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& draft);
 #endif
 };
 
+template <int Place>
 struct sink {
-#ifdef REFUSED_SINK
+#if defined(REFUSED_SINK_RESULT)
   int operator()(const specdec::outcome& out) const;
+#elif defined(REFUSED_SINK_ARGUMENTS)
+  bool operator()(token_id token) const;
 #else
   bool operator()(const specdec::outcome& out) const;
 #endif
 };
 
-specdec::generation generate(model& target, drafter& draft, const std::vector<specdec::token_id>& prompt) {
-  return specdec::speculative_generate(target, draft, prompt, {}, sink{});
+struct rule {
+#ifndef REFUSED_RULE_LOSSLESS
+#ifdef REFUSED_LOSSY_RULE
+  static constexpr bool lossless = false;
+#else
+  static constexpr bool lossless = true;
+#endif
+#endif
+
+#if defined(REFUSED_RULE_RESULT)
+  token_id operator()(const specdec::draft& drafted, const auto& rows, specdec::law& target, auto& chance) const;
+#elif defined(REFUSED_RULE_CONST)
+  specdec::verdict operator()(const specdec::draft& drafted, const auto& rows, specdec::law& target, auto& chance);
+#else
+  specdec::verdict operator()(const specdec::draft& drafted, const auto& rows, specdec::law& target,
+                              auto& chance) const;
+#endif
+};
+
+struct policy {
+#ifndef REFUSED_POLICY_CLOCK
+  static constexpr bool reads_clock = false;
+#endif
+#ifndef REFUSED_POLICY_DEPTH
+  std::size_t depth(const specdec::draft_request& request) const;
+#endif
+};
+
+struct single_drafter : drafter<-1> {
+  single_drafter();
+  single_drafter(single_drafter&&);
+};
+
+void from_a_prompt(model<0>& target, model<1>& draft_model, drafter<0>& draft, const std::vector<token_id>& prompt,
+                   right_model& right) {
+  (void)specdec::speculative_generate(target, right, prompt);
+  (void)specdec::speculative_generate(right, draft_model, prompt);
+  (void)specdec::speculative_generate(right, draft, prompt, {}, sink<0>{});
+}
+
+void without_a_draft(model<2>& target, const std::vector<token_id>& prompt, right_model& right) {
+  (void)specdec::autoregressive_generate(target, prompt, {});
+  (void)specdec::autoregressive_generate(right, prompt, {}, sink<1>{});
+}
+
+void with_a_session(specdec::session<>& text, model<3>& target, model<4>& draft_model, drafter<1>& draft,
+                    right_model& right) {
+  (void)specdec::speculative_generate(text, target, right);
+  (void)specdec::speculative_generate(text, right, draft_model);
+  (void)specdec::speculative_generate(text, right, draft, sink<2>{});
+}
+
+void by_rounds(specdec::session<>& text, model<5>& target, drafter<2>& draft, right_model& right, sink<3>& consumer) {
+  specdec::no_draft nothing;
+  (void)specdec::run_rounds(text, target, nothing, consumer);
+  specdec::no_sink ignored;
+  (void)specdec::run_rounds(text, right, draft, ignored);
+}
+
+void lifted(specdec::session<>& text, model<6>& draft_model, right_model& right) {
+  specdec::model_drafter drafter(draft_model);
+  (void)specdec::speculative_generate(text, right, drafter);
+  specdec::model_drafter with_policy(right, policy{});
+  (void)specdec::speculative_generate(text, right, with_policy);
+}
+
+void checked(model<7>& target) { (void)specdec::testing::check_target_model(target); }
+
+void with_a_rule(specdec::session<rule>& text, right_model& right) {
+  specdec::no_draft nothing;
+  (void)specdec::speculative_generate(text, right, nothing);
+}
+
+void erased(drafter<3> draft, single_drafter single) {
+  specdec::any_drafter drafter(draft);
+  specdec::any_lossy_verifier<> lossy(rule{});
+#if !defined(REFUSED_ANY_DRAFTER_COPY)
+  specdec::any_drafter owner(std::move(single));
+#else
+  specdec::any_drafter owner(single);
+#endif
+#if defined(REFUSED_LOSSY_RULE)
+  specdec::any_verifier<> lossless(rule{});
+#endif
 }

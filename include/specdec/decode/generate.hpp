@@ -7,6 +7,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,7 @@
 #include "../concepts.hpp"
 #include "../draft/model.hpp"
 #include "../length/constant.hpp"
+#include "../requirements.hpp"
 #include "../verify/rejection.hpp"
 #include "options.hpp"
 #include "outcome.hpp"
@@ -58,24 +60,33 @@ template <class S>
 concept Sink = std::invocable<S&, const outcome&> &&(std::same_as<std::invoke_result_t<S&, const outcome&>, bool> ||
                                                      std::same_as<std::invoke_result_t<S&, const outcome&>, void>);
 
+/// The session's plan for a target, which knows best what it holds, if it knows its tokens at all.
+template <class Rule, class Randomness, TargetModel Target>
+[[nodiscard]] decode_plan plan_for(session<Rule, Randomness>& session, const draft& drafted, const Target& target) {
+  if constexpr (KnowsTokens<Target>) {
+    return session.plan(drafted, std::span<const token_id>(target.tokens()));
+  } else {
+    return session.plan(drafted, static_cast<std::size_t>(target.size()));
+  }
+}
+
 /// The loop itself; `speculative_generate` says the rest.
 template <class Rule, class Randomness, TargetModel Target, Drafter<Randomness> Draft, Sink Consumer,
           StopRequest Request>
 session_status run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
                           const Request& request_to_stop) {
-  static_assert(Verifier<Rule, std::remove_cvref_t<decltype(target.decode({}, 0))>, Randomness>,
-                "specdec: the session's rule must be a Verifier of the target's rows: "
-                "verdict rule(draft, rows, law, chance) const, and a constant Rule::lossless");
   using clock = std::chrono::steady_clock;
   const auto seconds = [](clock::duration d) { return std::chrono::duration<double>(d).count(); };
-  const auto require_vocabulary = [&](std::size_t size, const char* whose) {
+  const auto require_vocabulary = [&](std::optional<std::size_t> size, const char* whose) {
     const std::size_t expected = session.target_law().vocab_size();
-    if (size != expected) {
+    if (size && *size != expected) {
       throw std::invalid_argument("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
-                                  whose + " has " + std::to_string(size));
+                                  whose + " has " + std::to_string(*size) +
+                                  " (if the wider one is padding, wrap that model in specdec::padded)");
     }
   };
   require_vocabulary(target.vocab_size(), "the target");
+  // A drafter may have no vocabulary of its own, or learn at run time whether it has.
   if constexpr (requires { drafter.vocab_size(); }) require_vocabulary(drafter.vocab_size(), "the draft");
   if constexpr (HasCapacity<Target>) session.limit(target.capacity());
 
@@ -99,7 +110,7 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
       break;
     }
 
-    const decode_plan plan = session.plan(drafted, target.size());
+    const decode_plan plan = plan_for(session, drafted, target);
     const auto planned = clock::now();
 
     if (target.size() > plan.held) target.truncate(plan.held);
@@ -137,11 +148,9 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
 /// std::logic_error if the session has no text. Returns the session's status.
 template <class Rule, class Randomness, TargetModel Target, class Draft, Sink Consumer = no_sink,
           StopRequest Request = never_stop>
-session_status speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter,
-                                    Consumer&& sink = {}, const Request& request_to_stop = {}) {
-  static_assert(CausalModel<Draft> || Drafter<Draft, Randomness>,
-                "specdec: the draft must be a causal model (vocab_size, size, decode, truncate) or have "
-                "propose(request, chance, draft); see CausalModel and Drafter in concepts.hpp");
+requires(CausalModel<Draft> || Drafter<Draft, Randomness>) session_status
+    speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer&& sink = {},
+                         const Request& request_to_stop = {}) {
   if constexpr (CausalModel<Draft> && !Drafter<Draft, Randomness>) {
     model_drafter lifted(drafter, constant{session.options().gamma});
     return speculative_generate(session, target, lifted, sink, request_to_stop);
@@ -189,6 +198,41 @@ generation autoregressive_generate(Target& target, std::span<const token_id> pro
                                    const Request& request_to_stop = {}) {
   no_draft nothing;
   return speculative_generate(target, nothing, prompt, options, std::forward<Consumer>(sink), request_to_stop);
+}
+
+// What the functions above do not take comes to these, and is told what it lacks.
+
+template <class Rule, class Randomness, class Target, class Draft, class Consumer, class... Rest>
+requires(!TargetModel<Target> || !Drafter<Draft, Randomness> || !Sink<Consumer>) session_status
+    run_rounds(session<Rule, Randomness>& session, Target&, Draft&, Consumer&, const Rest&...) {
+  require_rounds<Rule, Randomness, Target, Consumer>();
+  require_drafter<Draft, Randomness>();
+  return session.status();
+}
+
+template <class Rule, class Randomness, class Target, class Draft, class Consumer = no_sink, class... Rest>
+requires(!TargetModel<Target> || !(CausalModel<Draft> || Drafter<Draft, Randomness>) || !Sink<Consumer>) session_status
+    speculative_generate(session<Rule, Randomness>& session, Target&, Draft&, Consumer&& = {}, const Rest&...) {
+  require_rounds<Rule, Randomness, Target, Consumer>();
+  require_draft_model<Draft, Randomness>();
+  return session.status();
+}
+
+template <class Target, class Draft, class Consumer = no_sink, class... Rest>
+requires(!TargetModel<Target> || !Sink<Consumer>) generation
+    speculative_generate(Target&, Draft&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
+                         const Rest&...) {
+  require_rounds<rejection, philox, Target, Consumer>();
+  require_draft_model<Draft, philox>();
+  return {};
+}
+
+template <class Target, class Consumer = no_sink, class... Rest>
+requires(!TargetModel<Target> || !Sink<Consumer>) generation
+    autoregressive_generate(Target&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
+                            const Rest&...) {
+  require_rounds<rejection, philox, Target, Consumer>();
+  return {};
 }
 
 }  // namespace specdec::inline SPECDEC_ABI

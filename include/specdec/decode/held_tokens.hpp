@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <vector>
 
+#include "../concepts.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -23,10 +25,9 @@ void reserve_at_least(Vector& vector, std::size_t size) {
   if (size > vector.capacity()) vector.reserve(std::max(size, 2 * vector.capacity()));
 }
 
-/// The number of tokens that two texts begin with alike. O(n).
+/// The length of the longest prefix that two texts share. O(n).
 [[nodiscard]] inline std::size_t shared_prefix(std::span<const token_id> a, std::span<const token_id> b) noexcept {
-  const std::size_t common = std::min(a.size(), b.size());
-  const auto end = a.begin() + static_cast<std::ptrdiff_t>(common);
+  const auto end = a.begin() + static_cast<std::ptrdiff_t>(std::min(a.size(), b.size()));
   return static_cast<std::size_t>(std::mismatch(a.begin(), end, b.begin()).first - a.begin());
 }
 
@@ -39,7 +40,8 @@ class held_tokens {
  public:
   /// The length of the prefix of `text` that the model holds, if its context now has `model_size` tokens. O(n).
   [[nodiscard]] std::size_t shared_prefix(std::span<const token_id> text, std::size_t model_size) const noexcept {
-    return specdec::shared_prefix(std::span(tokens_).first(std::min(tokens_.size(), model_size)), text);
+    const std::size_t known = std::min(tokens_.size(), model_size);
+    return specdec::shared_prefix(text, std::span(tokens_).first(known));
   }
 
   /// Keeps the first n tokens. To be called before the model is touched: what a failing model holds beyond its known
@@ -52,11 +54,32 @@ class held_tokens {
   /// To be called after the model has taken the tokens.
   void append(std::span<const token_id> tokens) { tokens_.insert(tokens_.end(), tokens.begin(), tokens.end()); }
 
-  [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
-
  private:
   std::vector<token_id> tokens_;
 };
+
+/// In place of the record of a model that knows its tokens: nothing to keep.
+struct no_held_tokens {
+  void truncate(std::size_t) noexcept {}
+  void reserve(std::size_t) noexcept {}
+  void append(std::span<const token_id>) noexcept {}
+};
+
+/// What is to be kept by whoever feeds a `Model`.
+template <class Model>
+using held_tokens_of = std::conditional_t<KnowsTokens<Model>, no_held_tokens, held_tokens>;
+
+/// The length of the prefix of `text` that the model holds, as it says itself if it knows its tokens. O(n).
+template <KnowsTokens Model>
+[[nodiscard]] std::size_t held_prefix(const Model& model, const no_held_tokens&, std::span<const token_id> text) {
+  return shared_prefix(text, model.tokens());
+}
+
+/// The same for any other model, as the record of its feeder says.
+template <class Model>
+[[nodiscard]] std::size_t held_prefix(const Model& model, const held_tokens& record, std::span<const token_id> text) {
+  return record.shared_prefix(text, model.size());
+}
 
 }  // namespace specdec::inline SPECDEC_ABI
 

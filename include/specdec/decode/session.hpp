@@ -18,6 +18,7 @@
 #include "../concepts.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
+#include "../requirements.hpp"
 #include "../sampling/law.hpp"
 #include "../verify/rejection.hpp"
 #include "../verify/verdict.hpp"
@@ -246,7 +247,7 @@ class session {
       throw std::invalid_argument("specdec: expected " + std::to_string(open_.drafted->size() + 1) +
                                   " rows of logits from the target; got " + std::to_string(rows.size()));
     }
-    const verdict v = rule_(*open_.drafted, rows, law_, chance_);
+    const verdict v = judged(rows);
     if (v.fault != row_fault::none) {
       make_ready();
       return v;
@@ -354,6 +355,16 @@ class session {
     open_round& operator=(open_round&&) noexcept = default;
     ~open_round() = default;
   };
+
+  template <class Rows>
+  [[nodiscard]] verdict judged(const Rows& rows) {
+    if constexpr (Verifier<Rule, Rows, Randomness>) {
+      return rule_(*open_.drafted, rows, law_, chance_);
+    } else {
+      require_rule<Rule, Rows, Randomness>();
+      return {};
+    }
+  }
 
   void require_token(token_id token, const char* where) const {
     if (token < 0 || static_cast<std::size_t>(token) >= law_.vocab_size()) {

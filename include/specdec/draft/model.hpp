@@ -18,6 +18,7 @@
 #include "../decode/held_tokens.hpp"
 #include "../length/constant.hpp"
 #include "../proposal.hpp"
+#include "../requirements.hpp"
 #include "../sampling/law.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -31,19 +32,31 @@ struct model_drafter_options {
   std::size_t top = 64;
 };
 
+/// Says what a model or a policy lacks that cannot be lifted; the one below lifts.
+template <class Model, class Policy = constant>
+class model_drafter {
+ public:
+  explicit model_drafter(Model&, Policy = {}, const model_drafter_options& = {}) {
+    require_causal_model<Model>();
+    require_length_policy<Policy>();
+  }
+
+  void propose(const draft_request&, auto&, draft&) {}
+};
+
 /// Lifts a causal model into a drafter: a chain of tokens, each sampled from the model's law behind the one before.
 /// Where a mask leaves one token only, that is drafted without asking the model. Nothing is drafted behind an end
 /// token.
 ///
 /// The model is brought up to the committed text at every request, so it may be truncated or left behind between
-/// rounds; nobody else may feed it. It is referenced, not owned.
+/// rounds; unless it knows its tokens, nobody else may feed it. It is referenced, not owned.
 ///
 /// Cost per round: one decode per drafted token, the first of them taking also what the model has missed.
 /// Throws std::runtime_error if the model's logits are unusable, std::invalid_argument if it returns another number of
 /// rows than asked for; what the model throws passes through. Either way the next request starts from what the model
 /// then holds.
-template <CausalModel Model, LengthPolicy Policy = constant>
-class model_drafter {
+template <CausalModel Model, LengthPolicy Policy>
+class model_drafter<Model, Policy> {
  public:
   explicit model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
       : model_(std::addressof(model)),
@@ -71,7 +84,8 @@ class model_drafter {
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
 
     // The last committed token is always fed again: its row is the law of the first drafted token.
-    held_.truncate(std::min(held_.shared_prefix(request.context, model_->size()), request.context.size() - 1));
+    std::size_t held = std::min(held_prefix(*model_, held_, request.context), request.context.size() - 1);
+    held_.truncate(held);
     node_id tip = root;
     do {
       const text_so_far text{request.context, answer.tokens(), request.prompt_size};
@@ -79,7 +93,8 @@ class model_drafter {
       if (forced >= 0) {
         tip = answer.extend(tip, proposal::point_mass(law_->vocab_size(), forced), chance);
       } else {
-        const auto q = law_->of(row_behind(request.context, answer.tokens()), text, request.mask);
+        const auto rows = rows_behind(request.context, answer.tokens(), held);
+        const auto q = law_->of(rows.row(0), text, request.mask);
         if (q.fault() == row_fault::nothing_allowed) return;
         if (!q.valid()) {
           throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
@@ -109,27 +124,31 @@ class model_drafter {
     law_ = law(model_->vocab_size(), sampling_params(params), target.ends());
   }
 
-  /// The model's row behind the context and what was drafted; feeds what it lacks of them.
-  [[nodiscard]] auto row_behind(std::span<const token_id> context, std::span<const token_id> drafted) {
-    if (model_->size() > held_.size()) model_->truncate(held_.size());
-    if (held_.size() < context.size()) {
-      const auto missing = context.subspan(held_.size());
+  /// The model's one row behind the context and what was drafted. The model has the first `held` of these tokens; it is
+  /// fed the others.
+  [[nodiscard]] auto rows_behind(std::span<const token_id> context, std::span<const token_id> drafted,
+                                 std::size_t& held) {
+    if (model_->size() > held) model_->truncate(held);
+    if (held < context.size()) {
+      const auto missing = context.subspan(held);
       // Forced tokens are drafted without a row, so both may be missing; they do not lie side by side.
-      if (drafted.empty()) return decode(missing);
+      if (drafted.empty()) return decode(missing, held);
       (void)model_->decode(missing, 0);
       held_.append(missing);
+      held = context.size();
     }
-    return decode(drafted.subspan(held_.size() - context.size()));
+    return decode(drafted.subspan(held - context.size()), held);
   }
 
-  [[nodiscard]] auto decode(std::span<const token_id> tokens) {
-    const auto rows = model_->decode(tokens, 1);
+  [[nodiscard]] auto decode(std::span<const token_id> tokens, std::size_t& held) {
+    auto rows = model_->decode(tokens, 1);
     if (rows.size() != 1) {
       throw std::invalid_argument("specdec: expected 1 row of logits from the draft model; got " +
                                   std::to_string(rows.size()));
     }
     held_.append(tokens);
-    return rows.row(0);
+    held += tokens.size();
+    return rows;
   }
 
   Model* model_;
@@ -137,7 +156,7 @@ class model_drafter {
   bool whole_law_;
   bool follows_target_;
   std::optional<law> law_;
-  held_tokens held_;
+  [[no_unique_address]] held_tokens_of<Model> held_;
   std::vector<token_id> ids_;
   std::vector<float> weights_;
 };

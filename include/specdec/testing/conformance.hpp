@@ -15,7 +15,7 @@
 /// so that a truncation which is off by one lands on a row of the reference and gives itself away. Each check builds on
 /// those before it, so a finding names a cause and not its consequences. In this order:
 ///
-/// - Every call: sizes, widths, numbers, two readings of the rows; see `conformance_probe`.
+/// - Every call: sizes, widths, numbers, two readings of the rows, tokens() where it has them; see `conformance_probe`.
 /// - Truncation: T is fed again behind truncate(n), token by token; its rows must be T's. At a mismatch other tails are
 ///   fed and truncated first: if other tokens change the row, the cache was not rolled back, else positions were not.
 ///   Names stale rows, one token too many or too few, forgotten tokens that show, a truncation that shows.
@@ -29,6 +29,7 @@
 /// - Capacity: as many tokens as it says, then T again from its beginning. Names a context that ends earlier.
 
 #include "../concepts.hpp"
+#include "../requirements.hpp"
 #include "conformance_calls.hpp"
 #include "conformance_probe.hpp"
 #include "conformance_report.hpp"
@@ -38,7 +39,8 @@
 
 namespace specdec::inline SPECDEC_ABI::testing {
 
-/// Uses `model` as a session would, and reports every requirement of `TargetModel` and `HasCapacity` that it breaks.
+/// Uses `model` as a session would, and reports every requirement of `TargetModel`, `HasCapacity` and
+/// `KnowsTokens` that it breaks.
 ///
 /// What the model holds is truncated. It is compared with itself: a model whose logits are wrong for every text alike
 /// conforms. A model which ignores its last token by design would be taken for one whose rows are shifted.
@@ -79,6 +81,13 @@ template <TargetModel Model>
   if (options.provoke_refusals) passed([&] { usage.check_refusals(); });
   if (subject.capacity() <= options.fill_limit) passed([&] { usage.check_capacity(); });
   return report;
+}
+
+/// Says what a type lacks that is no model at all.
+template <class Model>
+conformance_report check_target_model(Model&, const conformance_options& = {}) {
+  require_causal_model<Model>();
+  return {};
 }
 
 }  // namespace specdec::inline SPECDEC_ABI::testing

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../types.hpp"
 #include "conformance_report.hpp"
 
@@ -37,9 +38,9 @@ namespace specdec::inline SPECDEC_ABI::testing {
 
 /// Calls a model on behalf of `check_target_model`, and knows what the model's context should be.
 ///
-/// Checked at every call: the vocabulary's size, size() behind it, the number, width and usability of the rows, that
-/// they read twice alike, and that nothing is thrown. What fails becomes a finding and ends the current check by
-/// throwing `stop`.
+/// Checked at every call: the vocabulary's size, size() and, where the model has them, tokens() behind it, the number,
+/// width and usability of the rows, that they read twice alike, and that nothing is thrown. What fails becomes a
+/// finding and ends the current check by throwing `stop`.
 template <CausalModel Model>
 class conformance_probe {
  public:
@@ -50,6 +51,7 @@ class conformance_probe {
 
   conformance_probe(Model& model, double tolerance, conformance_report& report)
       : model_(model), tolerance_(tolerance), report_(report), vocab_size_(model.vocab_size()) {
+    if constexpr (KnowsTokens<Model>) assign_text(model.tokens());
     text_.resize(model.size());
   }
 
@@ -84,6 +86,7 @@ class conformance_probe {
             [&](const std::string& what) { refused_decode(before, rows, what); });
     require_vocabulary();
     require_grown(before, rows);
+    require_tokens();
     longest_ = std::max(longest_, text_.size());
     return answer;
   }
@@ -111,7 +114,7 @@ class conformance_probe {
     text_.resize(n);
     require_vocabulary();
     const std::size_t size = model_.size();
-    if (size == n) return;
+    if (size == n) return require_tokens();
     const defect kind = size == before           ? defect::truncate_does_nothing
                         : size == n + 1          ? defect::truncate_keeps_too_many
                         : n > 0 && size + 1 == n ? defect::truncate_keeps_too_few
@@ -136,9 +139,11 @@ class conformance_probe {
                  " behind a refused call of " + std::to_string(tokens.size()) + " tokens; got " + std::to_string(size));
       }
       text_.insert(text_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(size - before));
+      require_tokens();
       return true;
     }
     text_.resize(model_.size());
+    if constexpr (KnowsTokens<Model>) assign_text(model_.tokens());
     return false;
   }
 
@@ -222,6 +227,25 @@ class conformance_probe {
       message += ": it grew by the rows, not by the tokens";
     }
     fail(requirement::causal_model_2, defect::size_wrong, std::move(message));
+  }
+
+  void assign_text(std::span<const token_id> tokens) { text_.assign(tokens.begin(), tokens.end()); }
+
+  void require_tokens() {
+    if constexpr (KnowsTokens<Model>) compare_tokens(model_.tokens());
+  }
+
+  void compare_tokens(std::span<const token_id> tokens) {
+    if (tokens.size() != text_.size()) {
+      fail(requirement::knows_tokens, defect::tokens_miscounted,
+           "expected size() = " + std::to_string(text_.size()) + " tokens from tokens(); got " +
+               std::to_string(tokens.size()));
+    }
+    const std::size_t place = shared_prefix(text_, tokens);
+    if (place == tokens.size()) return;
+    fail(requirement::knows_tokens, defect::tokens_misremembered,
+         "expected token " + std::to_string(text_[place]) + " at place " + std::to_string(place) +
+             " of tokens(), as it was fed; got " + std::to_string(tokens[place]));
   }
 
   template <LogitsRows Rows>

@@ -23,6 +23,7 @@ enum class requirement : std::uint8_t {
   causal_model_5,  ///< behind a decode that threw, size() says what the context is
   logits_rows_2,   ///< a row holds numbers, and asking twice gives the same ones
   has_capacity,    ///< capacity() is the greatest size() it can reach
+  knows_tokens,    ///< tokens() are the tokens now in the context, in order
   drafter_1,       ///< propose appends no more than was asked for, of tokens in the vocabulary
   drafter_2,       ///< all randomness comes from `chance`
   drafter_3,       ///< a proposal depends on the request and on earlier rounds alone
@@ -47,6 +48,8 @@ enum class requirement : std::uint8_t {
       return "LogitsRows 2: rows.row(i) is a row of numbers, and asking twice gives the same ones";
     case requirement::has_capacity:
       return "HasCapacity: capacity() is the greatest size() the model can reach";
+    case requirement::knows_tokens:
+      return "KnowsTokens: tokens() are the tokens now in the context, in order";
     case requirement::drafter_1:
       return "Drafter 1: propose appends at most max_depth tokens per path and max_nodes in all, from the vocabulary";
     case requirement::drafter_2:
@@ -86,6 +89,8 @@ enum class defect : std::uint8_t {
   calls_interact,             ///< rows go wrong only in a session's mixture of drafts, rollbacks and re-feeding
   refused_call_miscounted,    ///< behind a decode that threw, the context is not what size() says
   capacity_too_large,         ///< the context ends, or loses its beginning, before capacity() tokens
+  tokens_miscounted,          ///< tokens() has more or fewer than size() tokens
+  tokens_misremembered,       ///< tokens() are not those that were fed and not truncated
   draft_too_deep,             ///< a path holds more tokens than max_depth
   draft_too_large,            ///< the draft holds more tokens than max_nodes
   draft_token_unknown,        ///< a drafted token or its law is outside the vocabulary
@@ -123,6 +128,8 @@ enum class defect : std::uint8_t {
                                    "calls_interact",
                                    "refused_call_miscounted",
                                    "capacity_too_large",
+                                   "tokens_miscounted",
+                                   "tokens_misremembered",
                                    "draft_too_deep",
                                    "draft_too_large",
                                    "draft_token_unknown",

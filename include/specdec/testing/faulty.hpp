@@ -87,8 +87,8 @@ class injected_fault : public std::runtime_error {
 /// A causal model that conforms, wrapped so that it fails at a chosen call. Owns the model; `faulty_model<M&>` refers
 /// to it.
 ///
-/// Models `CausalModel`, and `HasCapacity` where the wrapped model does. Movable and copyable where that is. All rows
-/// are copied, so they are a matrix whatever the model returns; decode allocates.
+/// Models `CausalModel`, and `HasCapacity` and `KnowsTokens` where the wrapped model does. Movable and copyable where
+/// that is. All rows are copied, so they are a matrix whatever the model returns; decode allocates.
 template <class Model>
 requires CausalModel<std::remove_reference_t<Model>>
 class faulty_model {
@@ -102,6 +102,7 @@ class faulty_model {
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
   [[nodiscard]] std::size_t size() const { return model_.size(); }
   [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> { return model_.capacity(); }
+  [[nodiscard]] decltype(auto) tokens() const requires KnowsTokens<wrapped> { return std::as_const(model_).tokens(); }
 
   /// The wrapped model's decode, or the fault. Throws `injected_fault`, and what the wrapped model throws.
   logits_view<value_type> decode(std::span<const token_id> tokens, std::size_t rows) {

@@ -1,0 +1,81 @@
+#ifndef SPECDEC_MODEL_RECORDED_HPP
+#define SPECDEC_MODEL_RECORDED_HPP
+
+/// @file
+/// A model that remembers what it was fed.
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
+#include "../types.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// Makes a causal model one that knows its tokens, so that several sessions, say the forks of one prompt, can share it
+/// as their target: each feeds it what it lacks of their own text. Owns the model; `recorded<M&>` refers to it, and
+/// then all calls must go through the wrapper.
+///
+/// Models `CausalModel` and `KnowsTokens`, and `HasCapacity` where the wrapped model does. Movable and copyable where
+/// that is. Tokens that were in the model before are unknown and stand as -1, which is no token: they are fed again.
+///
+/// If a call throws, tokens() has the first size() of the tokens that were there and those that came, as the model's
+/// contract says. Does not allocate unless the context grows beyond twice its greatest size so far.
+template <class Model>
+requires CausalModel<std::remove_reference_t<Model>>
+class recorded {
+ public:
+  using wrapped = std::remove_reference_t<Model>;
+
+  explicit recorded(Model model) : model_(std::forward<Model>(model)) { agree_with_model(); }
+
+  [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
+  [[nodiscard]] std::size_t size() const { return model_.size(); }
+  [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> { return model_.capacity(); }
+  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }
+
+  /// The wrapped model's decode. What it throws passes through.
+  decltype(auto) decode(std::span<const token_id> tokens, std::size_t rows) {
+    // Written down first, so that nothing can fail behind a call that succeeded.
+    reserve_at_least(tokens_, tokens_.size() + tokens.size());
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    try {
+      return model_.decode(tokens, rows);
+    } catch (...) {
+      agree_with_model();
+      throw;
+    }
+  }
+
+  /// The wrapped model's truncate. What it throws passes through.
+  void truncate(std::size_t n) {
+    try {
+      model_.truncate(n);
+    } catch (...) {
+      agree_with_model();
+      throw;
+    }
+    agree_with_model();
+  }
+
+  [[nodiscard]] wrapped& model() noexcept { return model_; }
+
+ private:
+  static constexpr token_id unknown = -1;
+
+  void agree_with_model() { tokens_.resize(model_.size(), unknown); }
+
+  Model model_;
+  std::vector<token_id> tokens_;
+};
+
+template <class Model>
+recorded(Model) -> recorded<Model>;
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_MODEL_RECORDED_HPP

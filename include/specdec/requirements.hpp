@@ -1,0 +1,157 @@
+#ifndef SPECDEC_REQUIREMENTS_HPP
+#define SPECDEC_REQUIREMENTS_HPP
+
+/// @file
+/// What a type lacks, in words. The entry points of the library take any type; one that does not model the concept
+/// asked for comes here, and fails to compile with a sentence for each requirement that it breaks.
+///
+/// No function here does anything at run time.
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "concepts.hpp"
+#include "config.hpp"
+#include "proposal.hpp"
+#include "sampling/law.hpp"
+#include "types.hpp"
+#include "verify/verdict.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+struct outcome;
+
+/// What `Model::decode` returns.
+template <class Model>
+using rows_of =
+    decltype(std::declval<Model&>().decode(std::declval<std::span<const token_id>&>(), std::declval<std::size_t&>()));
+
+/// Requires `Rows` to be `LogitsRows`.
+template <class Rows>
+constexpr void require_logits_rows() {
+  constexpr bool has_rows = requires(const std::remove_reference_t<Rows>& rows, std::size_t i) {
+    { rows.size() } -> std::convertible_to<std::size_t>;
+    rows.row(i);
+  };
+  static_assert(has_rows,
+                "specdec: decode(tokens, rows) must return rows of logits: size() and row(i), both const "
+                "(logits_view<float>, for instance); see LogitsRows in concepts.hpp");
+  static_assert(!has_rows || LogitsRows<Rows>,
+                "specdec: row(i) of what decode returns must be a logits_row<float> or a logits_row<double>");
+}
+
+/// Requires `Model` to be a `CausalModel`.
+template <class Model>
+constexpr void require_causal_model() {
+  constexpr bool has_vocab_size = requires(Model & model) { model.vocab_size(); };
+  static_assert(has_vocab_size, "specdec: a model needs `std::size_t vocab_size() const`: how many tokens it knows");
+  constexpr bool tells_vocab_size = requires(const Model& model) {
+    { model.vocab_size() } -> std::convertible_to<std::size_t>;
+  };
+  static_assert(tells_vocab_size || !has_vocab_size,
+                "specdec: vocab_size() of a model must be const and return a std::size_t");
+
+  constexpr bool has_size = requires(Model & model) { model.size(); };
+  static_assert(has_size, "specdec: a model needs `std::size_t size() const`: how many tokens are in its context");
+  constexpr bool tells_size = requires(const Model& model) {
+    { model.size() } -> std::convertible_to<std::size_t>;
+  };
+  static_assert(tells_size || !has_size, "specdec: size() of a model must be const and return a std::size_t");
+
+  constexpr bool has_decode = requires(Model & model, std::span<const token_id> tokens, std::size_t rows) {
+    model.decode(tokens, rows);
+  };
+  static_assert(has_decode,
+                "specdec: a model needs `decode(std::span<const specdec::token_id> tokens, std::size_t rows)`: append "
+                "the tokens, return the logits behind the last `rows` of them");
+  if constexpr (has_decode) require_logits_rows<rows_of<Model>>();
+
+  constexpr bool has_truncate = requires(Model & model, std::size_t n) { model.truncate(n); };
+  static_assert(has_truncate, "specdec: a model needs `void truncate(std::size_t n)`: keep the first n tokens");
+}
+
+/// Requires `Draft` to be a `Drafter` with this source of randomness.
+template <class Draft, class Randomness>
+constexpr void require_drafter() {
+  static_assert(Drafter<Draft, Randomness>,
+                "specdec: a drafter needs `propose(const specdec::draft_request& request, auto& chance, "
+                "specdec::draft& draft)`; see Drafter in concepts.hpp");
+}
+
+/// Requires `Draft` to be a causal model or a drafter. What can decode or truncate was meant to be a model.
+template <class Draft, class Randomness>
+constexpr void require_draft_model() {
+  constexpr bool drafts = CausalModel<Draft> || Drafter<Draft, Randomness>;
+  constexpr bool resembles_model = requires { &Draft::decode; }
+  || requires { &Draft::truncate; };
+  if constexpr (!drafts && resembles_model) {
+    require_causal_model<Draft>();
+  } else {
+    static_assert(drafts,
+                  "specdec: the draft must be a causal model (vocab_size, size, decode, truncate) or have "
+                  "propose(request, chance, draft); see CausalModel and Drafter in concepts.hpp");
+  }
+}
+
+/// Requires `Policy` to be a `LengthPolicy`.
+template <class Policy>
+constexpr void require_length_policy() {
+  constexpr bool has_depth = requires(Policy & policy, const draft_request& request) {
+    { policy.depth(request) } -> std::convertible_to<std::size_t>;
+  };
+  static_assert(has_depth,
+                "specdec: a length policy needs `std::size_t depth(const specdec::draft_request&)`: how many tokens to "
+                "draft");
+  constexpr bool has_reads_clock = requires {
+    { Policy::reads_clock } -> std::convertible_to<bool>;
+  };
+  static_assert(has_reads_clock,
+                "specdec: a length policy needs `static constexpr bool reads_clock`: whether measured time changes its "
+                "answers");
+}
+
+/// Requires `Rule` to be a `Verifier` of these rows.
+template <class Rule, class Rows, class Randomness>
+constexpr void require_rule() {
+  constexpr bool judges = std::invocable<const Rule&, const draft&, const Rows&, law&, Randomness&>;
+  static_assert(judges,
+                "specdec: a verification rule needs `verdict operator()(const draft&, const auto& rows, law&, auto& "
+                "chance) const`, and must take the rows of this target; see Verifier in verify/verdict.hpp");
+  if constexpr (judges) {
+    using answer = std::invoke_result_t<const Rule&, const draft&, const Rows&, law&, Randomness&>;
+    static_assert(std::same_as<answer, verdict>, "specdec: a verification rule must return a specdec::verdict");
+  }
+  constexpr bool has_lossless = requires {
+    { Rule::lossless } -> std::convertible_to<bool>;
+  };
+  static_assert(has_lossless,
+                "specdec: a verification rule needs `static constexpr bool lossless`: whether it keeps the target's "
+                "law");
+}
+
+/// Requires `Consumer` to be a `Sink`.
+template <class Consumer>
+constexpr void require_sink() {
+  constexpr bool takes_outcomes = std::invocable<Consumer&, const outcome&>;
+  static_assert(takes_outcomes, "specdec: the sink must be callable with a `const specdec::outcome&`");
+  if constexpr (takes_outcomes) {
+    using answer = std::invoke_result_t<Consumer&, const outcome&>;
+    static_assert(std::same_as<answer, void> || std::same_as<answer, bool>,
+                  "specdec: the sink must return void or bool (false stops the session)");
+  }
+}
+
+/// Requires all that a session needs for its rounds besides a draft.
+template <class Rule, class Randomness, class Target, class Consumer>
+constexpr void require_rounds() {
+  require_causal_model<Target>();
+  require_sink<Consumer>();
+  if constexpr (CausalModel<Target>) require_rule<Rule, std::remove_cvref_t<rows_of<Target>>, Randomness>();
+}
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_REQUIREMENTS_HPP
