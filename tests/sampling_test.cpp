@@ -13,10 +13,13 @@
 
 #include "laws.hpp"
 #include "reference_law.hpp"
+#include "settings.hpp"
 
 namespace {
 
 namespace testing = specdec::testing;
+using laws::all_settings;
+using laws::describe;
 using laws::text_view;
 using specdec::filter_order;
 using specdec::law;
@@ -25,52 +28,6 @@ using specdec::sampling_params;
 using specdec::token_id;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// Each parameter alone, then combinations of all of them; for a vocabulary of at least 3 tokens.
-std::vector<sampling_params> all_settings(std::size_t top_k, double min_p) {
-  std::vector<sampling_params> settings{
-      {},
-      {.temperature = 0},
-      {.temperature = 0.7},
-      {.top_k = top_k},
-      {.top_p = 0.6},
-      {.min_p = min_p},
-      {.repetition_penalty = 1.3},
-      {.frequency_penalty = 0.4},
-      {.presence_penalty = -0.5},
-      {.repetition_penalty = 1.2, .penalty_window = 2},
-      {.frequency_penalty = 0.6, .penalize_prompt = false},
-      {.bias = {{1, 0.9}}},
-      {.bias = {{0, -infinity}}},
-      {.bias = {{2, -0.5}, {0, 0.25}, {2, -0.5}}},
-  };
-  for (const auto order : {filter_order::hugging_face, filter_order::llama_cpp}) {
-    for (const double temperature : {0.0, 0.6, 1.4}) {
-      settings.push_back({.temperature = temperature, .top_k = top_k, .top_p = 0.8, .order = order});
-      settings.push_back({.temperature = temperature, .top_p = 0.9, .min_p = min_p, .order = order});
-      settings.push_back({.temperature = temperature,
-                          .top_k = top_k,
-                          .top_p = 0.85,
-                          .min_p = min_p / 2,
-                          .order = order,
-                          .repetition_penalty = 1.25,
-                          .frequency_penalty = 0.2,
-                          .presence_penalty = 0.1,
-                          .penalty_window = 3,
-                          .bias = {{1, 0.3}, {2, -0.7}}});
-    }
-  }
-  return settings;
-}
-
-std::string describe(const sampling_params& s) {
-  std::string text = "temperature " + std::to_string(s.temperature) + ", top_k " + std::to_string(s.top_k) +
-                     ", top_p " + std::to_string(s.top_p) + ", min_p " + std::to_string(s.min_p) + ", order " +
-                     std::to_string(static_cast<int>(s.order)) + ", penalties " + std::to_string(s.repetition_penalty) +
-                     " " + std::to_string(s.frequency_penalty) + " " + std::to_string(s.presence_penalty) +
-                     ", window " + std::to_string(s.penalty_window) + ", biases " + std::to_string(s.bias.size());
-  return text;
-}
 
 double total_variation(const specdec::distribution<double>& got, const std::vector<double>& expected) {
   double sum = 0;
@@ -170,6 +127,8 @@ TEST(sampling, penalties_follow_the_text_from_round_to_round) {
 
 // vLLM #6718 and others: every position of a draft is penalised by the committed text alone.
 struct blind {
+  static constexpr bool lossless = false;
+
   sampling_params settings;
   template <class Rows, class Chance>
   specdec::verdict operator()(const specdec::draft& drafted, const Rows& rows, law& target, Chance& chance) const {

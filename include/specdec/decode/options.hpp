@@ -58,6 +58,7 @@ struct generate_options {
 
   /// Throws std::invalid_argument, saying what was expected and what came. The sampling parameters are the law's.
   void validate(std::size_t vocab_size) const {
+    if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
     const auto require_token = [vocab_size](token_id token, const char* where) {
       if (token < 0 || static_cast<std::size_t>(token) >= vocab_size) {
         throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) + "; " + where +

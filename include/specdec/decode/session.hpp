@@ -62,14 +62,12 @@ class session {
 
   /// With another source of randomness; options.seed and options.stream are then not used.
   session(std::size_t vocab_size, const generate_options& options, Rule rule, Randomness randomness)
-      : options_(options),
+      : options_(checked(options, vocab_size)),
         rule_(std::move(rule)),
         chance_(std::move(randomness)),
         law_(vocab_size, options.sampling, {options.end_tokens, options.min_tokens}, options.mask),
         delivery_({options.stop_sequences, options.stop_texts}, options.top_log_probabilities),
-        emission_(options.top_log_probabilities) {
-    options_.validate(vocab_size);
-  }
+        emission_(options.top_log_probabilities) {}
 
   /// Starts a text, or another one: what the target already holds of it (a prompt shared with the last text, say) is
   /// not fed again. The noise starts anew too: the same prompt gives the same text, unless a session with another
@@ -364,6 +362,11 @@ class session {
       require_rule<Rule, Rows, Randomness>();
       return {};
     }
+  }
+
+  static const generate_options& checked(const generate_options& options, std::size_t vocab_size) {
+    options.validate(vocab_size);
+    return options;
   }
 
   void require_token(token_id token, const char* where) const {

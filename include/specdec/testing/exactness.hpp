@@ -180,7 +180,7 @@ struct enumeration {
 /// @param model_law  next-token law of the target model, span of tokens -> vector of V probabilities
 /// @param target_law what the sampling options make of it, as the user expects it; same signature
 /// @param make_drafter called for every run, returns a fresh drafter
-/// @param options    sampling and end tokens are used; max_tokens is ignored
+/// @param options    max_tokens is ignored; a text that has ended is continued by target_law
 /// Cost: the number of distinct outcomes times one run.
 template <class Rule, class ModelLaw, class TargetLaw, class MakeDrafter>
 [[nodiscard]] exactness enumerate(std::size_t vocab_size, const std::vector<token_id>& prompt, ModelLaw&& model_law,
@@ -200,7 +200,8 @@ template <class Rule, class ModelLaw, class TargetLaw, class MakeDrafter>
     draft drafted;
     text.begin(prompt);
     std::size_t first_accepted = 0;
-    for (std::size_t round = 0; round < extent.rounds && text.generated().size() < extent.length; ++round) {
+    for (std::size_t round = 0; round < extent.rounds && text.generated().size() < extent.length && text.running();
+         ++round) {
       const draft_request request = text.request();
       drafted.begin(request);
       drafter.propose(request, text.chance(), drafted);

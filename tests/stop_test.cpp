@@ -1,0 +1,369 @@
+// Stop sequences and stop texts: found wherever rounds and tokens break them, never handed on, and nothing else waits.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <specdec/specdec.hpp>
+#include <specdec/testing/law_model.hpp>
+#include <string>
+#include <vector>
+
+#include "laws.hpp"
+
+namespace {
+
+using laws::text_view;
+using specdec::generate_options;
+using specdec::outcome;
+using specdec::session_status;
+using specdec::token_id;
+using specdec::testing::law_model;
+
+const std::vector<token_id> prompt{1, 2, 0};
+
+/// Bytes of a vocabulary of 6 tokens: they overlap, and one has none.
+const std::vector<std::string> pieces{"a", "b", "ab", "", "ba", "cab"};
+
+void append_piece(token_id token, std::string& text) { text += pieces[static_cast<std::size_t>(token)]; }
+
+auto target_law() { return laws::at_temperature(laws::hashed(6, 21, 0.8), 0); }
+
+/// Drafts the target's own greedy text, with an error now and then.
+auto nearly_right(std::size_t gamma, std::size_t period) {
+  const auto choose = [law = target_law(), period](text_view text) {
+    const auto p = law(text);
+    const auto best = std::max_element(p.begin(), p.end()) - p.begin();
+    return static_cast<token_id>(text.size() % period == 0 ? (best + 1) % 6 : best);
+  };
+  return laws::point_drafter<decltype(choose)>{6, gamma, choose};
+}
+
+/// A text as plain search sees it: which tokens and bytes may be handed on after its first n tokens.
+struct expectation {
+  std::size_t committed = 0;
+  std::size_t delivered = 0;
+  std::string text;
+  session_status status = session_status::running;
+  std::size_t index = 0;
+};
+
+template <class Sequence>
+bool ends_with(const Sequence& text, const Sequence& end) {
+  return text.size() >= end.size() &&
+         std::equal(end.begin(), end.end(), text.end() - static_cast<std::ptrdiff_t>(end.size()));
+}
+
+/// How many of the last symbols may begin one of the stops.
+template <class Sequence>
+std::size_t undecided(const Sequence& text, const std::vector<Sequence>& stops) {
+  std::size_t longest = 0;
+  for (const Sequence& stop : stops) {
+    for (std::size_t n = 1; n < stop.size(); ++n) {
+      const Sequence head(stop.begin(), stop.begin() + static_cast<std::ptrdiff_t>(n));
+      if (ends_with(text, head)) longest = std::max(longest, n);
+    }
+  }
+  return longest;
+}
+
+/// What holds once `count` tokens of `plain` have been committed, and no more will come if `all`.
+expectation expected(const std::vector<token_id>& plain, std::size_t count, bool all, const generate_options& options) {
+  std::vector<token_id> tokens;
+  std::string text;
+  std::vector<std::size_t> ends;
+  const auto deliver = [&](std::size_t last_tokens, std::size_t last_bytes, session_status status, std::size_t index) {
+    expectation e{tokens.size(), 0, {}, status, index};
+    while (e.delivered + last_tokens < tokens.size() && ends[e.delivered] + last_bytes <= text.size()) ++e.delivered;
+    const std::size_t whole = e.delivered == 0 ? 0 : ends[e.delivered - 1];
+    e.text = text.substr(0, status == session_status::stop_text ? text.size() - last_bytes : whole);
+    return e;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    tokens.push_back(plain[i]);
+    const std::size_t before = text.size();
+    append_piece(plain[i], text);
+    ends.push_back(text.size());
+    std::size_t found = options.stop_sequences.size();
+    for (std::size_t s = 0; s < options.stop_sequences.size(); ++s) {
+      const auto& stop = options.stop_sequences[s];
+      if (!ends_with(tokens, stop)) continue;
+      if (found == options.stop_sequences.size() || stop.size() > options.stop_sequences[found].size()) found = s;
+    }
+    if (found < options.stop_sequences.size()) {
+      return deliver(options.stop_sequences[found].size(), 0, session_status::stop_sequence, found);
+    }
+    for (std::size_t end = before + 1; end <= text.size(); ++end) {
+      std::size_t longest = options.stop_texts.size();
+      for (std::size_t s = 0; s < options.stop_texts.size(); ++s) {
+        const auto& stop = options.stop_texts[s];
+        if (!ends_with(text.substr(0, end), stop)) continue;
+        if (longest == options.stop_texts.size() || stop.size() > options.stop_texts[longest].size()) longest = s;
+      }
+      if (longest < options.stop_texts.size()) {
+        return deliver(0, options.stop_texts[longest].size() + text.size() - end, session_status::stop_text, longest);
+      }
+    }
+  }
+  if (all) return deliver(0, 0, session_status::max_tokens, 0);
+  return deliver(undecided(tokens, options.stop_sequences), undecided(text, options.stop_texts),
+                 session_status::running, 0);
+}
+
+std::vector<token_id> ids(std::span<const specdec::emitted_token> tokens) {
+  std::vector<token_id> result;
+  for (const auto& token : tokens) result.push_back(token.id);
+  return result;
+}
+
+TEST(stops, are_found_wherever_rounds_and_tokens_break_them) {
+  std::mt19937 engine(7);
+  law_model target(6, target_law());
+  constexpr std::size_t length = 40;
+  std::size_t stopped_by_sequence = 0;
+  std::size_t stopped_by_text = 0;
+  std::size_t waited = 0;
+  for (int trial = 0; trial < 600; ++trial) {
+    const std::vector<token_id> begin{static_cast<token_id>(engine() % 6), static_cast<token_id>(engine() % 6)};
+    const auto plain = ids(specdec::autoregressive_generate(target, begin, {.max_tokens = length}).tokens);
+    generate_options options{.max_tokens = length, .detokenize = append_piece};
+    if (trial % 3 != 0) {
+      for (std::size_t s = 0; s < 1 + engine() % 2; ++s) {
+        std::vector<token_id> stop(2 + engine() % 2);
+        for (token_id& token : stop) token = static_cast<token_id>(engine() % 6);
+        options.stop_sequences.push_back(stop);
+      }
+    }
+    if (trial % 3 != 1) {
+      for (std::size_t s = 0; s < 1 + engine() % 3; ++s) {
+        std::string stop;
+        for (std::size_t n = 1 + engine() % 7; n > 0; --n) stop += "abc"[engine() % 3];
+        options.stop_texts.push_back(stop);
+      }
+    }
+    for (const std::size_t gamma : {0U, 1U, 3U, 8U}) {
+      auto drafter = nearly_right(gamma, 5);
+      specdec::session text(6, options);
+      text.begin(begin);
+      std::vector<token_id> tokens;
+      std::string bytes;
+      speculative_generate(text, target, drafter, [&](const outcome& out) {
+        const auto more = ids(out.tokens);
+        tokens.insert(tokens.end(), more.begin(), more.end());
+        bytes += out.text;
+        const auto now = expected(plain, text.generated().size(), !text.running(), options);
+        EXPECT_EQ(out.status, now.status);
+        EXPECT_EQ(text.generated().size(), now.committed);
+        EXPECT_EQ(tokens.size(), now.delivered);
+        EXPECT_EQ(text.delivered(), now.delivered);
+        EXPECT_EQ(bytes, now.text);
+        waited += now.committed - now.delivered;
+      });
+      const auto last = expected(plain, length, true, options);
+      ASSERT_EQ(text.status(), last.status);
+      EXPECT_EQ(bytes, last.text);
+      EXPECT_EQ(text.generated().size(), last.committed);
+      EXPECT_TRUE(std::equal(tokens.begin(), tokens.end(), plain.begin()));
+      stopped_by_sequence += last.status == session_status::stop_sequence ? 1 : 0;
+      stopped_by_text += last.status == session_status::stop_text ? 1 : 0;
+      if (last.status != session_status::max_tokens) {
+        EXPECT_EQ(text.stop_index(), last.index);
+      }
+    }
+  }
+  EXPECT_GT(stopped_by_sequence, 400U);
+  EXPECT_GT(stopped_by_text, 400U);
+  EXPECT_GT(waited, 400U);
+}
+
+TEST(stops, leave_target_and_session_ready_for_the_next_turn) {
+  law_model target(6, target_law());
+  const auto plain = ids(specdec::autoregressive_generate(target, prompt, {.max_tokens = 30}).tokens);
+  // Tokens 8 and 9 as a stop sequence: in the middle of a draft.
+  generate_options options{.max_tokens = 30, .stop_sequences = {{plain[8], plain[9]}}};
+  auto drafter = nearly_right(6, 1000);
+  specdec::session text(6, options);
+  text.begin(prompt);
+  ASSERT_EQ(speculative_generate(text, target, drafter), session_status::stop_sequence);
+  const std::size_t stop_at = text.delivered();
+  ASSERT_LE(stop_at, 8U);
+  EXPECT_EQ(text.generated().size(), stop_at + 2);
+
+  // The next turn, behind the text without the stop.
+  text.rewind(text.prompt_size() + text.delivered());
+  const std::vector<token_id> turn{5, 5};
+  text.append(turn);
+  EXPECT_EQ(text.tokens().size(), prompt.size() + stop_at + turn.size());
+  specdec::draft nothing;
+  nothing.begin(text.request());
+  const auto plan = text.plan(nothing, target.size());
+  EXPECT_EQ(plan.held, prompt.size() + stop_at);
+  EXPECT_EQ(plan.tokens.size(), turn.size());
+
+  // Its text is that of a session which never saw the first turn.
+  std::vector<token_id> whole(text.tokens().begin(), text.tokens().end());
+  speculative_generate(text, target, drafter);
+  law_model fresh(6, target_law());
+  const auto alone = specdec::autoregressive_generate(fresh, whole, options);
+  EXPECT_EQ(ids(alone.tokens),
+            std::vector<token_id>(text.generated().begin(),
+                                  text.generated().begin() + static_cast<std::ptrdiff_t>(text.delivered())));
+}
+
+TEST(stops, that_end_a_round_early_count_what_they_cut) {
+  law_model target(6, target_law());
+  const auto plain = ids(specdec::autoregressive_generate(target, prompt, {.max_tokens = 30}).tokens);
+  auto drafter = nearly_right(20, 1000);
+  const auto result = specdec::speculative_generate(target, drafter, prompt,
+                                                    {.max_tokens = 30, .stop_sequences = {{plain[4], plain[5]}}});
+  EXPECT_EQ(result.status, session_status::stop_sequence);
+  EXPECT_EQ(result.stats.rounds, 1U);
+  EXPECT_EQ(result.stats.emitted, 21U);
+  EXPECT_EQ(result.stats.delivered + result.stats.cut, 21U);
+  EXPECT_EQ(result.stats.accepted, result.stats.delivered);
+}
+
+TEST(stops, are_not_looked_for_in_the_prompt) {
+  law_model target(6, target_law());
+  const auto plain = ids(specdec::autoregressive_generate(target, prompt, {.max_tokens = 20}).tokens);
+  // Half in the prompt, half generated: no stop.
+  const auto result = specdec::autoregressive_generate(
+      target, prompt, {.max_tokens = 20, .stop_sequences = {{prompt.back(), plain[0]}}});
+  const bool also_later = std::search(plain.begin(), plain.end(), prompt.begin() + 2, prompt.end()) != plain.end();
+  if (!also_later) {
+    EXPECT_EQ(result.status, session_status::max_tokens);
+  }
+  EXPECT_GT(result.tokens.size(), 1U);
+}
+
+TEST(stops, refuse_what_cannot_be_meant) {
+  const auto refused = [](const generate_options& options) {
+    try {
+      specdec::session text(6, options);
+    } catch (const std::invalid_argument& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refused({.stop_sequences = {{}}}), "specdec: a stop sequence must have at least one token");
+  EXPECT_EQ(refused({.stop_sequences = {{6}}}), "specdec: expected tokens 0 to 5; a stop sequence has token 6");
+  EXPECT_EQ(refused({.stop_texts = {""}, .detokenize = append_piece}),
+            "specdec: a stop text must have at least one byte");
+  EXPECT_EQ(refused({.stop_texts = {"x"}}), "specdec: stop texts need options.detokenize, which tells a token's bytes");
+  EXPECT_EQ(refused({.top_log_probabilities = 7}),
+            "specdec: expected at most 6 top log-probabilities, the vocabulary's size; got 7");
+  EXPECT_EQ(refused({.log_probabilities = specdec::log_probability_of::nothing, .top_log_probabilities = 1}),
+            "specdec: top log-probabilities need a law; options.log_probabilities is nothing");
+}
+
+TEST(stops, a_text_comes_with_its_bytes) {
+  law_model target(6, target_law());
+  auto drafter = nearly_right(3, 4);
+  std::string streamed;
+  const auto result =
+      specdec::speculative_generate(target, drafter, prompt, {.max_tokens = 25, .detokenize = append_piece},
+                                    [&](const outcome& out) { streamed += out.text; });
+  std::string all;
+  for (const auto& token : result.tokens) append_piece(token.id, all);
+  EXPECT_EQ(result.text, all);
+  EXPECT_EQ(streamed, all);
+}
+
+struct asked_to_stop {
+  bool stop = true;
+  bool stop_requested() const { return stop; }
+};
+
+TEST(generate, stops_when_asked_from_outside_and_goes_on_when_resumed) {
+  law_model target(6, target_law());
+  auto drafter = nearly_right(3, 4);
+  const auto result = specdec::speculative_generate(target, drafter, prompt, {}, specdec::no_sink{}, asked_to_stop{});
+  EXPECT_EQ(result.status, session_status::stopped);
+  EXPECT_TRUE(result.tokens.empty());
+  specdec::session text(6, {.max_tokens = 20});
+  text.begin(prompt);
+  EXPECT_EQ(speculative_generate(text, target, drafter, specdec::no_sink{}, asked_to_stop{}), session_status::stopped);
+  text.resume();
+  EXPECT_EQ(speculative_generate(text, target, drafter, specdec::no_sink{}, asked_to_stop{false}),
+            session_status::max_tokens);
+  text.resume();
+  EXPECT_EQ(text.status(), session_status::max_tokens);
+}
+
+TEST(generate, needs_a_session_that_has_a_text) {
+  law_model target(6, target_law());
+  specdec::no_draft nothing;
+  specdec::session text(6, {});
+  EXPECT_THROW(speculative_generate(text, target, nothing), std::logic_error);
+}
+
+// Log-probabilities are checked against the law written down.
+TEST(log_probabilities, are_of_the_law_or_of_the_model_with_their_runners_up) {
+  const auto p = laws::hashed(6, 21, 0.8);
+  const specdec::sampling_params sampling{.temperature = 0.7, .top_k = 3};
+  for (const auto which : {specdec::log_probability_of::law, specdec::log_probability_of::model}) {
+    law_model target(6, p);
+    law_model draft(6, laws::hashed(6, 22, 0.8));
+    const auto result = specdec::speculative_generate(
+        target, draft, prompt,
+        {.max_tokens = 60, .sampling = sampling, .seed = 8, .log_probabilities = which, .top_log_probabilities = 4});
+    std::vector<token_id> text = prompt;
+    for (std::size_t i = 0; i < result.tokens.size(); ++i) {
+      auto law = p(text);
+      if (which == specdec::log_probability_of::law) {
+        for (double& x : law) x = std::pow(x, 1 / 0.7);
+        auto sorted = law;
+        std::sort(sorted.rbegin(), sorted.rend());
+        for (double& x : law) x = x < sorted[2] ? 0 : x;
+        law = laws::normalized(law);
+      }
+      const auto& token = result.tokens[i];
+      EXPECT_NEAR(token.log_probability, std::log(law[static_cast<std::size_t>(token.id)]), 1e-12);
+      const auto top = result.top(i);
+      ASSERT_EQ(top.size(), which == specdec::log_probability_of::law ? 3U : 4U);
+      auto sorted = law;
+      std::sort(sorted.rbegin(), sorted.rend());
+      for (std::size_t k = 0; k < top.size(); ++k) {
+        EXPECT_NEAR(top[k].log_probability, std::log(sorted[k]), 1e-12);
+        EXPECT_NEAR(top[k].log_probability, std::log(law[static_cast<std::size_t>(top[k].id)]), 1e-12);
+      }
+      text.push_back(token.id);
+    }
+  }
+}
+
+TEST(session, judges_a_verdict_from_elsewhere) {
+  law_model target(6, target_law());
+  auto drafter = nearly_right(3, 1000);
+  specdec::session text(6, {.max_tokens = 20});
+  text.begin(prompt);
+  specdec::draft drafted;
+  drafted.begin(text.request());
+  drafter.propose(text.request(), text.chance(), drafted);
+  (void)text.plan(drafted, std::size_t{0});
+  EXPECT_THROW((void)text.adopt({.kept = 4, .next = 1}), std::invalid_argument);
+  EXPECT_THROW((void)text.adopt({.kept = 1, .next = 6}), std::invalid_argument);
+  EXPECT_THROW((void)text.adopt({.fault = specdec::row_fault::nan, .faulty_row = 9}), std::invalid_argument);
+  const outcome out = text.commit(text.adopt({.kept = 2, .next = 4, .rejected = true}));
+  EXPECT_EQ(out.accepted, 2U);
+  EXPECT_EQ(out.committed, 3U);
+  EXPECT_EQ(out.end, specdec::round_end::rejected);
+  EXPECT_EQ(ids(out.tokens), (std::vector<token_id>{drafted.token(1), drafted.token(2), 4}));
+  EXPECT_TRUE(std::isnan(out.tokens[0].log_probability));
+}
+
+TEST(outcome, tells_what_each_round_drafted_and_why_it_ended) {
+  law_model target(6, target_law());
+  auto drafter = nearly_right(4, 5);
+  // Lengths of text before each token: wrong behind every multiple of 5; see session_test.cpp.
+  std::vector<std::string> trace;
+  specdec::speculative_generate(target, drafter, prompt, {.max_tokens = 12}, [&](const outcome& out) {
+    trace.push_back(std::to_string(out.round) + ": drafted " + std::to_string(out.drafted.size()) + ", accepted " +
+                    std::to_string(out.accepted) + ", " + to_string(out.end) + ", " + to_string(out.status));
+  });
+  EXPECT_EQ(trace, (std::vector<std::string>{"0: drafted 4, accepted 2, rejected, running",
+                                             "1: drafted 4, accepted 4, all_accepted, running",
+                                             "2: drafted 3, accepted 3, all_accepted, max_tokens"}));
+}
+
+}  // namespace
