@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <specdec/specdec.hpp>
+#include <utility>
 #include <vector>
 
 #include "counting_new.hpp"
@@ -38,12 +39,9 @@ class still_model {
   std::vector<float> logits_;
 };
 
-void expect_no_allocation_once_warm(const specdec::sampling_params& sampling, std::size_t top) {
-  still_model target(3000, 1);
-  still_model draft(3000, 2);
-  specdec::session text(3000, {.max_tokens = 2000, .sampling = sampling});
+template <class Rule>
+void expect_no_allocation_once_warm(specdec::session<Rule> text, auto& target, auto& drafter) {
   text.begin(std::vector<token_id>{1, 2, 3});
-  specdec::model_drafter drafter(draft, specdec::constant{5}, {.top = top});
   specdec::draft drafted;
   std::size_t round = 0;
   for (; text.running() && round < 200; ++round) {
@@ -60,6 +58,13 @@ void expect_no_allocation_once_warm(const specdec::sampling_params& sampling, st
     }
   }
   EXPECT_EQ(round, 200U);
+}
+
+void expect_no_allocation_once_warm(const specdec::sampling_params& sampling, std::size_t top) {
+  still_model target(3000, 1);
+  still_model draft(3000, 2);
+  specdec::model_drafter drafter(draft, specdec::constant{5}, {.top = top});
+  expect_no_allocation_once_warm(specdec::session(3000, {.max_tokens = 2000, .sampling = sampling}), target, drafter);
 }
 
 TEST(allocation, is_counted) {
@@ -85,6 +90,24 @@ TEST(allocation, rounds_do_not_allocate_once_warm) {
                                   .presence_penalty = 0.1,
                                   .bias = {{5, 1.0}, {7, -2.0}}},
                                  0);
+}
+
+TEST(allocation, wrappers_do_not_allocate_once_warm) {
+  specdec::recorded target{specdec::padded(still_model(3064, 1), 3000)};
+  specdec::padded draft{specdec::recorded{still_model(3008, 2)}, 3000};
+  specdec::model_drafter drafter(draft, specdec::constant{5});
+  // The record doubles as it grows, as a vector does; what it has held once costs nothing.
+  (void)target.decode(std::vector<token_id>(3000, 1), 0);
+  (void)draft.decode(std::vector<token_id>(3000, 1), 0);
+  expect_no_allocation_once_warm(specdec::session(3000, {.max_tokens = 2000}), target, drafter);
+}
+
+TEST(allocation, erased_types_do_not_allocate_once_warm) {
+  still_model target(3000, 1);
+  still_model draft(3000, 2);
+  specdec::any_drafter drafter = specdec::model_drafter(draft, specdec::constant{5});
+  specdec::session<specdec::any_verifier<>> text(3000, {.max_tokens = 2000}, specdec::rejection{});
+  expect_no_allocation_once_warm(std::move(text), target, drafter);
 }
 
 }  // namespace

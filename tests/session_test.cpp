@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <memory>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
 #include <stdexcept>
@@ -414,33 +413,6 @@ TEST(rejection, leaves_rows_behind_a_rejection_unread) {
   const auto verdict = text.verify(rows);
   EXPECT_EQ(drafted.depth(verdict.kept), 2U);
   EXPECT_EQ(rows.read, (std::vector<bool>{true, true, true, false, false}));
-}
-
-/// Everything the contract asks for and nothing else.
-class archetype {
- public:
-  explicit archetype(std::uint64_t seed) : model_(std::make_unique<model>(6, laws::hashed(6, seed))) {}
-  archetype(archetype&&) = default;
-  std::size_t vocab_size() const { return 6; }
-  std::size_t size() const { return model_->size(); }
-  specdec::logits_view<double> decode(std::span<const token_id> tokens, std::size_t rows) {
-    return model_->decode(tokens, rows);
-  }
-  void truncate(std::size_t n) { model_->truncate(n); }
-  archetype* operator&() = delete;  // NOLINT: nobody may rely on it
-
- private:
-  using model = law_model<decltype(target_law())>;
-  std::unique_ptr<model> model_;
-};
-
-TEST(concepts, the_minimal_model_runs) {
-  static_assert(specdec::TargetModel<archetype> && specdec::DraftModel<archetype>);
-  static_assert(!std::is_copy_constructible_v<archetype> && !std::is_default_constructible_v<archetype>);
-  archetype target(1);
-  archetype draft(2);
-  EXPECT_EQ(specdec::speculative_generate(target, draft, prompt, {.max_tokens = 20}).tokens.size(), 20U);
-  EXPECT_EQ(specdec::autoregressive_generate(target, prompt, {.max_tokens = 20}).tokens.size(), 20U);
 }
 
 }  // namespace

@@ -85,9 +85,9 @@ constexpr void require_drafter() {
 template <class Draft, class Randomness>
 constexpr void require_draft_model() {
   constexpr bool drafts = CausalModel<Draft> || Drafter<Draft, Randomness>;
-  constexpr bool resembles_model = requires { &Draft::decode; }
-  || requires { &Draft::truncate; };
-  if constexpr (!drafts && resembles_model) {
+  constexpr bool decodes = requires { &Draft::decode; };
+  constexpr bool truncates = requires { &Draft::truncate; };
+  if constexpr (!drafts && (decodes || truncates)) {
     require_causal_model<Draft>();
   } else {
     static_assert(drafts,
