@@ -200,10 +200,10 @@ struct draft_request {
   std::size_t max_depth = 0;          ///< a path may hold at most this many tokens; 0 when none can be used
   std::size_t max_nodes = 0;          ///< the whole draft may hold at most this many
   const law* target_law = nullptr;    ///< how the target's tokens are chosen; never null
-  mask_follower* mask = nullptr;      ///< which tokens may come; null if all may
   std::size_t prompt_size = 0;        ///< how many tokens of the context are the prompt
   std::uint32_t round = 0;            ///< rounds committed so far
   std::uint8_t level = 0;             ///< nesting level, for the keys of random decisions
+  mask_follower* mask = nullptr;      ///< which tokens may come; null if all may
 };
 
 /// The answer: a tree of tokens below the last committed one, each with its parent and the law it was drawn from.

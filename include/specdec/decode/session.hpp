@@ -214,9 +214,9 @@ class session {
             .max_depth = depth,
             .max_nodes = room,
             .target_law = &law_,
-            .mask = law_.mask().restricts() ? &law_.mask() : nullptr,
             .prompt_size = prompt_size_,
-            .round = round_};
+            .round = round_,
+            .mask = law_.mask().restricts() ? &law_.mask() : nullptr};
   }
 
   [[nodiscard]] Randomness& chance() noexcept { return chance_; }
