@@ -144,11 +144,22 @@ constexpr void require_sink() {
   }
 }
 
+/// Requires `Request` to be a `StopRequest`.
+template <class Request>
+constexpr void require_stop_request() {
+  constexpr bool tells = requires(const Request& request) {
+    { request.stop_requested() } -> std::convertible_to<bool>;
+  };
+  static_assert(
+      tells, "specdec: what asks a text to stop needs `bool stop_requested() const` (std::stop_token, for instance)");
+}
+
 /// Requires all that a session needs for its rounds besides a draft.
-template <class Rule, class Randomness, class Target, class Consumer>
+template <class Rule, class Randomness, class Target, class Consumer, class Request>
 constexpr void require_rounds() {
   require_causal_model<Target>();
   require_sink<Consumer>();
+  require_stop_request<Request>();
   if constexpr (CausalModel<Target>) require_rule<Rule, std::remove_cvref_t<rows_of<Target>>, Randomness>();
 }
 

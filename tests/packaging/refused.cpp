@@ -129,11 +129,17 @@ void with_a_session(specdec::session<>& text, model<3>& target, model<4>& draft_
   (void)specdec::speculative_generate(text, right, draft, sink<2>{});
 }
 
-void by_rounds(specdec::session<>& text, model<5>& target, drafter<2>& draft, right_model& right, sink<3>& consumer) {
-  specdec::no_draft nothing;
-  (void)specdec::run_rounds(text, target, nothing, consumer);
-  specdec::no_sink ignored;
-  (void)specdec::run_rounds(text, right, draft, ignored);
+struct request_to_stop {
+#ifndef REFUSED_STOP_REQUEST
+  bool stop_requested() const;
+#else
+  bool stop() const;
+#endif
+};
+
+void asked_to_stop(specdec::session<>& text, right_model& right, const std::vector<token_id>& prompt) {
+  (void)specdec::speculative_generate(text, right, right, specdec::no_sink{}, request_to_stop{});
+  (void)specdec::speculative_generate(right, right, prompt, {}, specdec::no_sink{}, request_to_stop{});
 }
 
 void lifted(specdec::session<>& text, model<6>& draft_model, right_model& right) {

@@ -54,11 +54,10 @@ struct no_sink {
   void operator()(const outcome&) const noexcept {}
 };
 
-/// What sees every round: called with its `outcome`, to hand its tokens on or to trace what was drafted and accepted
-/// and why the round ended. If it returns bool, false stops the session.
-template <class S>
-concept Sink = std::invocable<S&, const outcome&> &&(std::same_as<std::invoke_result_t<S&, const outcome&>, bool> ||
-                                                     std::same_as<std::invoke_result_t<S&, const outcome&>, void>);
+/// All that a session needs for its rounds besides a draft; `require_rounds` says what is missing.
+template <class Rule, class Randomness, class Target, class Consumer, class Request>
+concept RunsRounds = TargetModel<Target> && Sink<Consumer> && StopRequest<Request> &&
+    Verifier<Rule, std::remove_cvref_t<rows_of<Target>>, Randomness>;
 
 /// The session's plan for a target, which knows best what it holds, if it knows its tokens at all.
 template <class Rule, class Randomness, TargetModel Target>
@@ -71,10 +70,10 @@ template <class Rule, class Randomness, TargetModel Target>
 }
 
 /// The loop itself; `speculative_generate` says the rest.
-template <class Rule, class Randomness, TargetModel Target, Drafter<Randomness> Draft, Sink Consumer,
-          StopRequest Request>
-session_status run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
-                          const Request& request_to_stop) {
+template <class Rule, class Randomness, class Target, Drafter<Randomness> Draft, class Consumer, class Request>
+requires RunsRounds<Rule, Randomness, Target, Consumer, Request> session_status
+run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
+           const Request& request_to_stop) {
   using clock = std::chrono::steady_clock;
   const auto seconds = [](clock::duration d) { return std::chrono::duration<double>(d).count(); };
   const auto require_vocabulary = [&](std::optional<std::size_t> size, const char* whose) {
@@ -146,16 +145,20 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
 /// one it would have been. A round whose sink threw is committed and is not delivered again. Throws `logits_error` if
 /// the target's logits are unusable, std::invalid_argument if draft and target disagree on the vocabulary, and
 /// std::logic_error if the session has no text. Returns the session's status.
-template <class Rule, class Randomness, TargetModel Target, class Draft, Sink Consumer = no_sink,
-          StopRequest Request = never_stop>
-requires(CausalModel<Draft> || Drafter<Draft, Randomness>) session_status
-    speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer&& sink = {},
-                         const Request& request_to_stop = {}) {
-  if constexpr (CausalModel<Draft> && !Drafter<Draft, Randomness>) {
-    model_drafter lifted(drafter, constant{session.options().gamma});
-    return speculative_generate(session, target, lifted, sink, request_to_stop);
-  } else {
+template <class Rule, class Randomness, class Target, class Draft, class Consumer = no_sink, class Request = never_stop>
+session_status speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter,
+                                    Consumer&& sink = {}, const Request& request_to_stop = {}) {
+  require_rounds<Rule, Randomness, Target, Consumer, Request>();
+  require_draft_model<Draft, Randomness>();
+  if constexpr (!RunsRounds<Rule, Randomness, Target, Consumer, Request>) {
+    return session.status();
+  } else if constexpr (Drafter<Draft, Randomness>) {
     return run_rounds(session, target, drafter, sink, request_to_stop);
+  } else if constexpr (CausalModel<Draft>) {
+    model_drafter lifted(drafter, constant{session.options().gamma});
+    return run_rounds(session, target, lifted, sink, request_to_stop);
+  } else {
+    return session.status();
   }
 }
 
@@ -168,71 +171,41 @@ requires(CausalModel<Draft> || Drafter<Draft, Randomness>) session_status
 /// Throws std::invalid_argument for bad options, an empty prompt, tokens outside the vocabulary or vocabularies that
 /// differ, std::length_error if the prompt exceeds the target's capacity, `logits_error` for unusable logits, and
 /// whatever the models or the sink throw. To keep the text in those cases, run a session of your own.
-template <TargetModel Target, class Draft, Sink Consumer = no_sink, StopRequest Request = never_stop>
+template <class Target, class Draft, class Consumer = no_sink, class Request = never_stop>
 generation speculative_generate(Target& target, Draft& draft, std::span<const token_id> prompt,
                                 const generate_options& options = {}, Consumer&& sink = {},
                                 const Request& request_to_stop = {}) {
-  session<> text(target.vocab_size(), options);
-  if constexpr (HasCapacity<Target>) text.limit(target.capacity());
-  text.begin(prompt);
+  require_rounds<rejection, philox, Target, Consumer, Request>();
   generation result;
-  result.candidates_per_token = options.top_log_probabilities;
-  const auto collect = [&](const outcome& out) {
-    result.tokens.insert(result.tokens.end(), out.tokens.begin(), out.tokens.end());
-    result.text += out.text;
-    const auto candidates = out.top.entries();
-    result.candidates.insert(result.candidates.end(), candidates.begin(), candidates.end());
-    return sink(out);
-  };
-  speculative_generate(text, target, draft, collect, request_to_stop);
-  result.status = text.status();
-  result.stats = text.stats();
+  if constexpr (RunsRounds<rejection, philox, Target, Consumer, Request>) {
+    session<> text(target.vocab_size(), options);
+    if constexpr (HasCapacity<Target>) text.limit(target.capacity());
+    text.begin(prompt);
+    result.candidates_per_token = options.top_log_probabilities;
+    const auto collect = [&](const outcome& out) {
+      result.tokens.insert(result.tokens.end(), out.tokens.begin(), out.tokens.end());
+      result.text += out.text;
+      const auto candidates = out.top.entries();
+      result.candidates.insert(result.candidates.end(), candidates.begin(), candidates.end());
+      return sink(out);
+    };
+    speculative_generate(text, target, draft, collect, request_to_stop);
+    result.status = text.status();
+    result.stats = text.stats();
+  } else {
+    require_draft_model<Draft, philox>();
+  }
   return result;
 }
 
 /// Generates one token per target call: the baseline, with the same law, options and statistics.
 /// See `speculative_generate`; options.gamma is not used.
-template <TargetModel Target, Sink Consumer = no_sink, StopRequest Request = never_stop>
+template <class Target, class Consumer = no_sink, class Request = never_stop>
 generation autoregressive_generate(Target& target, std::span<const token_id> prompt,
                                    const generate_options& options = {}, Consumer&& sink = {},
                                    const Request& request_to_stop = {}) {
   no_draft nothing;
   return speculative_generate(target, nothing, prompt, options, std::forward<Consumer>(sink), request_to_stop);
-}
-
-// What the functions above do not take comes to these, and is told what it lacks.
-
-template <class Rule, class Randomness, class Target, class Draft, class Consumer, class... Rest>
-requires(!TargetModel<Target> || !Drafter<Draft, Randomness> || !Sink<Consumer>) session_status
-    run_rounds(session<Rule, Randomness>& session, Target&, Draft&, Consumer&, const Rest&...) {
-  require_rounds<Rule, Randomness, Target, Consumer>();
-  require_drafter<Draft, Randomness>();
-  return session.status();
-}
-
-template <class Rule, class Randomness, class Target, class Draft, class Consumer = no_sink, class... Rest>
-requires(!TargetModel<Target> || !(CausalModel<Draft> || Drafter<Draft, Randomness>) || !Sink<Consumer>) session_status
-    speculative_generate(session<Rule, Randomness>& session, Target&, Draft&, Consumer&& = {}, const Rest&...) {
-  require_rounds<Rule, Randomness, Target, Consumer>();
-  require_draft_model<Draft, Randomness>();
-  return session.status();
-}
-
-template <class Target, class Draft, class Consumer = no_sink, class... Rest>
-requires(!TargetModel<Target> || !Sink<Consumer>) generation
-    speculative_generate(Target&, Draft&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
-                         const Rest&...) {
-  require_rounds<rejection, philox, Target, Consumer>();
-  require_draft_model<Draft, philox>();
-  return {};
-}
-
-template <class Target, class Consumer = no_sink, class... Rest>
-requires(!TargetModel<Target> || !Sink<Consumer>) generation
-    autoregressive_generate(Target&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
-                            const Rest&...) {
-  require_rounds<rejection, philox, Target, Consumer>();
-  return {};
 }
 
 }  // namespace specdec::inline SPECDEC_ABI

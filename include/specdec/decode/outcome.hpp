@@ -4,11 +4,13 @@
 /// @file
 /// What passes between a session and whoever runs it: the call to make, and what came of it.
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "../proposal.hpp"
 #include "../types.hpp"
@@ -148,6 +150,12 @@ struct outcome {
   round_end end = round_end::all_accepted;
   session_status status = session_status::running;
 };
+
+/// What sees every round: called with its `outcome`, to hand its tokens on or to trace what was drafted and accepted
+/// and why the round ended. If it returns bool, false stops the session.
+template <class S>
+concept Sink = std::invocable<S&, const outcome&> &&(std::same_as<std::invoke_result_t<S&, const outcome&>, bool> ||
+                                                     std::same_as<std::invoke_result_t<S&, const outcome&>, void>);
 
 }  // namespace specdec::inline SPECDEC_ABI
 
