@@ -170,6 +170,8 @@ TEST(sampling, penalties_follow_the_text_from_round_to_round) {
 
 // vLLM #6718 and others: every position of a draft is penalised by the committed text alone.
 struct blind {
+  [[maybe_unused]] static constexpr bool lossless = false;
+
   sampling_params settings;
   template <class Rows, class Chance>
   specdec::verdict operator()(const specdec::draft& drafted, const Rows& rows, law& target, Chance& chance) const {

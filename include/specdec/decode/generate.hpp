@@ -109,9 +109,9 @@ session_status run_rounds(session<Rule, Randomness>& session, Target& target, Dr
 /// calling again goes on from there. A round whose sink threw is committed and is not delivered again. Throws
 /// `logits_error` if the target's logits are unusable and std::invalid_argument if draft and target disagree on the
 /// vocabulary. Returns the session's status.
-template <class Rule, class Randomness, TargetModel Target, class Draft, Sink Consumer = no_sink>
-requires(CausalModel<Draft> || Drafter<Draft, Randomness>) session_status
-    speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer&& sink = {}) {
+template <class Rule, class Randomness, TargetModel Target, DraftModel<Randomness> Draft, Sink Consumer = no_sink>
+session_status speculative_generate(session<Rule, Randomness>& session, Target& target, Draft& drafter,
+                                    Consumer&& sink = {}) {
   if constexpr (CausalModel<Draft> && !Drafter<Draft, Randomness>) {
     model_drafter lifted(drafter, constant{session.options().gamma});
     return speculative_generate(session, target, lifted, sink);
@@ -157,34 +157,34 @@ generation autoregressive_generate(Target& target, std::span<const token_id> pro
 // What the functions above do not take comes to these, and is told what it lacks.
 
 template <class Rule, class Randomness, class Target, class Draft, class Consumer, class... Rest>
-requires(!TargetModel<Target> || !Drafter<Draft, Randomness> || !Sink<Consumer>) session_status
-    run_rounds(session<Rule, Randomness>& session, Target&, Draft&, Consumer&, const Rest&...) {
+session_status run_rounds(session<Rule, Randomness>& session, Target&, Draft&, Consumer&,
+                          const Rest&...) requires(!(TargetModel<Target> && Drafter<Draft, Randomness> &&
+                                                     Sink<Consumer>)) {
   require_rounds<Rule, Randomness, Target, Consumer>();
   require_drafter<Draft, Randomness>();
   return session.status();
 }
 
 template <class Rule, class Randomness, class Target, class Draft, class Consumer = no_sink, class... Rest>
-requires(!TargetModel<Target> || !(CausalModel<Draft> || Drafter<Draft, Randomness>) || !Sink<Consumer>) session_status
-    speculative_generate(session<Rule, Randomness>& session, Target&, Draft&, Consumer&& = {}, const Rest&...) {
+session_status speculative_generate(session<Rule, Randomness>& session, Target&, Draft&, Consumer&& = {},
+                                    const Rest&...) requires(!(TargetModel<Target> && DraftModel<Draft, Randomness> &&
+                                                               Sink<Consumer>)) {
   require_rounds<Rule, Randomness, Target, Consumer>();
   require_draft_model<Draft, Randomness>();
   return session.status();
 }
 
 template <class Target, class Draft, class Consumer = no_sink, class... Rest>
-requires(!TargetModel<Target> || !Sink<Consumer>) generation
-    speculative_generate(Target&, Draft&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
-                         const Rest&...) {
+generation speculative_generate(Target&, Draft&, std::span<const token_id>, const generate_options& = {},
+                                Consumer&& = {}, const Rest&...) requires(!(TargetModel<Target> && Sink<Consumer>)) {
   require_rounds<rejection, philox, Target, Consumer>();
   require_draft_model<Draft, philox>();
   return {};
 }
 
 template <class Target, class Consumer = no_sink, class... Rest>
-requires(!TargetModel<Target> || !Sink<Consumer>) generation
-    autoregressive_generate(Target&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
-                            const Rest&...) {
+generation autoregressive_generate(Target&, std::span<const token_id>, const generate_options& = {}, Consumer&& = {},
+                                   const Rest&...) requires(!(TargetModel<Target> && Sink<Consumer>)) {
   require_rounds<rejection, philox, Target, Consumer>();
   return {};
 }
