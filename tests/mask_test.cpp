@@ -180,7 +180,7 @@ TEST(min_tokens, keep_the_text_from_ending_too_early) {
 
 // Wrong: the mask of the committed text alone judges the whole draft.
 struct late_mask {
-  static constexpr bool lossless = false;
+  [[maybe_unused]] static constexpr bool lossless = false;
 
   template <class Rows, class Chance>
   specdec::verdict operator()(const specdec::draft& drafted, const Rows& rows, specdec::law& target,

@@ -127,7 +127,7 @@ TEST(sampling, penalties_follow_the_text_from_round_to_round) {
 
 // vLLM #6718 and others: every position of a draft is penalised by the committed text alone.
 struct blind {
-  static constexpr bool lossless = false;
+  [[maybe_unused]] static constexpr bool lossless = false;
 
   sampling_params settings;
   template <class Rows, class Chance>

@@ -121,8 +121,8 @@ concept Drafter = requires(D& drafter, const draft_request& request, C& chance, 
 };
 
 /// What `speculative_generate` takes as its draft: a causal model, which it lifts into a drafter, or a drafter.
-template <class D>
-concept DraftModel = CausalModel<D> || Drafter<D>;
+template <class D, class C = philox>
+concept DraftModel = CausalModel<D> || Drafter<D, C>;
 
 /// How far to draft.
 ///

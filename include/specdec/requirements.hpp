@@ -81,10 +81,10 @@ constexpr void require_drafter() {
                 "specdec::draft& draft)`; see Drafter in concepts.hpp");
 }
 
-/// Requires `Draft` to be a causal model or a drafter. What can decode or truncate was meant to be a model.
+/// Requires `Draft` to be a `DraftModel`. What can decode or truncate was meant to be a model.
 template <class Draft, class Randomness>
 constexpr void require_draft_model() {
-  constexpr bool drafts = CausalModel<Draft> || Drafter<Draft, Randomness>;
+  constexpr bool drafts = DraftModel<Draft, Randomness>;
   constexpr bool decodes = requires { &Draft::decode; };
   constexpr bool truncates = requires { &Draft::truncate; };
   if constexpr (!drafts && (decodes || truncates)) {

@@ -4,6 +4,7 @@
 /// @file
 /// A drafter whose kind is chosen at run time.
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <memory>
