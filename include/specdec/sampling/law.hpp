@@ -37,11 +37,6 @@ class law {
   law(std::size_t vocab_size, const sampling_params& params)
       : vocab_size_(checked(vocab_size, params)), params_(params), editor_(vocab_size, params) {
     single_ = new_place();
-    if (params_.top_k > 0) ids_.reserve(std::min(params_.top_k, vocab_size));
-    if (params_.top_p < 1) {
-      cells_.resize(detail::histogram_cells);
-      ids_.reserve(vocab_size);
-    }
   }
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
@@ -93,11 +88,13 @@ class law {
     double total = 0;
     detail::cutoff<double> limit;
     std::vector<detail::edit> edits;
+    std::vector<detail::block_mass> blocks;
   };
 
   [[nodiscard]] place new_place() const {
     place p;
     p.edits.reserve(editor_.most_edits());
+    p.blocks.resize(detail::block_count(vocab_size_));
     return p;
   }
 
@@ -107,8 +104,8 @@ class law {
     return vocab_size;
   }
 
-  template <class Real>
-  void study(const logits_row<Real>& row, const text_so_far& text, place& p) {
+  template <class T>
+  void study(const logits_row<T>& row, const text_so_far& text, place& p) {
     p.known = true;
     p.fault = row_fault::none;
     p.limit = {};
@@ -117,73 +114,47 @@ class law {
       return;
     }
     if (editor_.edits()) editor_.edit(row, text, p.edits);
-    const detail::edited_row<Real> edited{row, p.edits};
-    const auto found = detail::maximum(edited);
+    const detail::edited_row<T> edited{row, p.edits};
+    const auto found = detail::study_filtered(edited, filters_of(params_), workspace_, std::span(p.blocks));
     p.maximum = static_cast<double>(found.maximum);
-    p.highest = found.index;
+    p.highest = found.highest;
+    p.total = found.total;
+    p.limit = {static_cast<double>(found.limit.logit), found.limit.last};
     if (found.has_nan) {
       p.fault = row_fault::nan;
-    } else if (found.index < 0) {
+    } else if (found.highest < 0) {
       p.fault = row_fault::all_negative_infinity;
-    } else if (found.maximum == std::numeric_limits<Real>::infinity()) {
+    } else if (found.maximum == std::numeric_limits<arithmetic<T>>::infinity()) {
       p.fault = row_fault::positive_infinity;
-    } else if (params_.temperature > 0) {
-      const auto limit = filtered(edited, found.maximum);
-      p.limit = {static_cast<double>(limit.logit), limit.last};
-      const auto unnormalized = distribution<Real>::blocks_of(edited, summary_of<Real>(p));
-      p.total = detail::sum_of_blocks<Real>(vocab_size_, unnormalized);
     }
   }
 
-  /// Where the filters cut. Each of them keeps a head of the vocabulary sorted by logit, so together they keep the
-  /// shortest; top-p alone depends on those before it, through the mass it takes its share of.
-  template <class Real>
-  [[nodiscard]] detail::cutoff<Real> filtered(const detail::edited_row<Real>& row, Real maximum) {
-    const Real inverse = params_.order == filter_order::hugging_face ? inverse_temperature<Real>() : Real{1};
-    detail::cutoff<Real> limit;
-    if (params_.top_k > 0 && params_.top_k < vocab_size_) {
-      ids_.resize(params_.top_k);
-      const std::size_t kept = detail::top(row, limit, std::span(ids_));
-      if (kept == params_.top_k) {
-        const token_id least = ids_.front();  // the selection is a heap whose first is the least probable
-        limit = {row[static_cast<std::size_t>(least)], least};
-      }
-    }
-    if (params_.top_p < 1) {
-      limit = detail::cutoff_at_mass(row, limit, maximum, inverse, params_.top_p, cells_, ids_);
-    }
-    if (params_.min_p > 0) {
-      const double temperature = params_.order == filter_order::hugging_face ? params_.temperature : 1.0;
-      limit = detail::cutoff_at_weight(limit, maximum, temperature, params_.min_p);
-    }
-    return limit;
+  /// The parameters as the kernels take them.
+  static detail::filter_settings filters_of(const sampling_params& params) noexcept {
+    return {.temperature = params.temperature,
+            .filter_temperature = params.order == filter_order::hugging_face ? params.temperature : 1.0,
+            .top_k = params.top_k,
+            .top_p = params.top_p,
+            .min_p = params.min_p};
   }
 
-  template <class Real>
-  [[nodiscard]] Real inverse_temperature() const noexcept {
-    return params_.temperature > 0 ? static_cast<Real>(1 / params_.temperature) : Real{0};
-  }
-
-  template <class Real>
-  [[nodiscard]] typename distribution<Real>::summary summary_of(const place& p) const noexcept {
-    return {.maximum = static_cast<Real>(p.maximum),
-            .inverse_temperature = inverse_temperature<Real>(),
-            .total = p.total,
-            .highest = p.highest,
-            .fault = p.fault,
-            .limit = {static_cast<Real>(p.limit.logit), p.limit.last}};
-  }
-
-  template <class Real>
-  [[nodiscard]] distribution<Real> recall(const logits_row<Real>& row, const place& p) const noexcept {
-    return {{row, p.edits}, summary_of<Real>(p)};
+  template <class T>
+  [[nodiscard]] distribution<T> recall(const logits_row<T>& row, const place& p) const noexcept {
+    using Real = arithmetic<T>;
+    return {{row, p.edits},
+            {.maximum = static_cast<Real>(p.maximum),
+             .inverse_temperature = params_.temperature > 0 ? 1 / params_.temperature : 0.0,
+             .total = p.total,
+             .highest = p.highest,
+             .fault = p.fault,
+             .limit = {static_cast<Real>(p.limit.logit), p.limit.last},
+             .blocks = p.blocks}};
   }
 
   std::size_t vocab_size_;
   sampling_params params_;
   logit_editor editor_;
-  std::vector<double> cells_;
-  std::vector<token_id> ids_;
+  detail::filter_workspace workspace_;
 
   text_so_far text_;
   const draft* drafted_ = nullptr;
