@@ -34,33 +34,28 @@ struct passes {
   using reals = part<Width, Real>;
   static constexpr std::size_t step = part_size<Width, Real>;
   static constexpr std::size_t parts = part_count<Width, Real>;
+  static constexpr std::size_t batch = batch_count<Width, Real>;
   static constexpr Real infinity = std::numeric_limits<Real>::infinity();
 
-  /// The greatest logit of each lane; NaN are passed over. Four maxima at a time, or their latency would be what counts.
-  static SPECDEC_INLINE void lane_maxima(const T* x, std::size_t size, lane_values<Real>& out) noexcept {
-    constexpr std::size_t ways = Width == 64 ? 4 : 1;
-    reals highest[ways * parts];
-    for (reals& h : highest) h = reals{} - infinity;
-    for (std::size_t i = 0; i < size; i += ways * lane_count) {
-      for (std::size_t k = 0; k < ways * parts; ++k) {
-        reals v;
-        load<Width, Real>(x + i + k * step, v);
-        keep_greater<Width, Real>(highest[k], v);
-      }
+  /// The greatest logit; NaN are passed over.
+  static SPECDEC_INLINE Real greatest(const T* x, std::size_t size) noexcept {
+    reals highest[batch];
+    SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) highest[k] = reals{} - infinity;
+    for (std::size_t i = 0; i < size; i += batch * step) {
+      reals v[batch];
+      load_batch(x + i, v);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) keep_greater<Width, Real>(highest[k], v[k]);
     }
-    for (std::size_t k = parts; k < ways * parts; ++k) keep_greater<Width, Real>(highest[k % parts], highest[k]);
-    for (std::size_t k = 0; k < parts; ++k) store<Width, Real>(out.lane + k * step, highest[k]);
+    return fold_maxima(highest).greatest();
   }
 
   /// The sum in lane order.
   static SPECDEC_INLINE Real sum(const Real* x, std::size_t size) noexcept {
     reals sums[parts] = {};
-    for (std::size_t i = 0; i < size; i += lane_count) {
-      for (std::size_t k = 0; k < parts; ++k) {
-        reals v;
-        load<Width, Real>(x + i + k * step, v);
-        sums[k] += v;
-      }
+    for (std::size_t i = 0; i < size; i += batch * step) {
+      reals v[batch];
+      load_batch(x + i, v);
+      add(v, sums);
     }
     return total_of(sums);
   }
@@ -73,20 +68,16 @@ struct passes {
     for (std::size_t begin = 0; begin < size; begin += block_size, ++out) {
       const T* from = x + begin;
       const std::size_t count = std::min(block_size, size - begin);
-      lane_values<Real> lanes;
-      lane_maxima(from, count, lanes);
-      const Real maximum = lanes.greatest();
+      const Real maximum = greatest(from, count);
       // Without a number in the block, any reference does: every weight is 0, or NaN.
       const Real reference = maximum == -infinity ? Real{0} : maximum;
       reals sums[parts] = {};
-      for (std::size_t i = 0; i < count; i += lane_count) {
-        prefetch(from + block_size + i);
-        for (std::size_t k = 0; k < parts; ++k) {
-          reals v;
-          load<Width, Real>(from + i + k * step, v);
-          weigh<Width, Real>(v, reference, scale);
-          sums[k] += v;
-        }
+      for (std::size_t i = 0; i < count; i += batch * step) {
+        reals v[batch];
+        load_batch(from + i, v);
+        prefetch_batch(from + block_size + i);
+        weigh<Width, Real>(v, reference, scale);
+        add(v, sums);
       }
       *out = {static_cast<double>(maximum), static_cast<double>(total_of(sums))};
     }
@@ -95,60 +86,59 @@ struct passes {
   /// Of each block: its maximum, that of each of its lanes (16 numbers for each block in `tops`), and in place of the
   /// sum of its weights the sum of its logits: finite unless one of them is not.
   static SPECDEC_INLINE void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {
-    constexpr std::size_t ways = Width == 64 ? 4 : 1;
     for (std::size_t begin = 0; begin < size; begin += block_size, ++out, tops += lane_count) {
       const T* from = x + begin;
-      const std::size_t count = std::min(block_size, size - begin);
-      reals highest[ways * parts];
-      reals sums[ways * parts] = {};
-      for (reals& h : highest) h = reals{} - infinity;
-      for (std::size_t i = 0; i < count; i += ways * lane_count) {
-        prefetch(from + block_size + i);
-        for (std::size_t k = 0; k < ways * parts; ++k) {
-          reals v;
-          load<Width, Real>(from + i + k * step, v);
-          keep_greater<Width, Real>(highest[k], v);
-          sums[k] += v;
+      reals highest[batch];
+      reals sums[batch] = {};
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) highest[k] = reals{} - infinity;
+      for (std::size_t i = 0; i < std::min(block_size, size - begin); i += batch * step) {
+        reals v[batch];
+        load_batch(from + i, v);
+        prefetch_batch(from + block_size + i);
+        SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
+          keep_greater<Width, Real>(highest[k], v[k]);
+          sums[k] += v[k];
         }
       }
-      for (std::size_t k = parts; k < ways * parts; ++k) {
-        keep_greater<Width, Real>(highest[k % parts], highest[k]);
-        sums[k % parts] += sums[k];
-      }
-      lane_values<Real> lanes;
-      for (std::size_t k = 0; k < parts; ++k) store<Width, Real>(lanes.lane + k * step, highest[k]);
+      const lane_values<Real> lanes = fold_maxima(highest);
       std::memcpy(tops, lanes.lane, sizeof lanes.lane);
       // The order of this sum depends on the width; nothing but its being finite is used.
-      *out = {static_cast<double>(lanes.greatest()), static_cast<double>(total_of(sums))};
+      reals folded[parts] = {};
+      add(sums, folded);
+      *out = {static_cast<double>(lanes.greatest()), static_cast<double>(total_of(folded))};
     }
   }
 
   static SPECDEC_INLINE bool has_nan(const T* x, std::size_t size) noexcept {
-    reals found[parts] = {};
-    for (std::size_t i = 0; i < size; i += lane_count) {
-      for (std::size_t k = 0; k < parts; ++k) {
-        reals v;
-        load<Width, Real>(x + i + k * step, v);
-        found[k] = v == v ? found[k] : reals{} + Real{1};
+    reals found[batch] = {};
+    for (std::size_t i = 0; i < size; i += batch * step) {
+      reals v[batch];
+      load_batch(x + i, v);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
+        found[k] = v[k] == v[k] ? found[k] : reals{} + Real{1};
       }
     }
-    return total_of(found) != Real{0};
+    reals folded[parts] = {};
+    add(found, folded);
+    return total_of(folded) != Real{0};
   }
 
   /// How many logits are at least `bound`.
   static SPECDEC_INLINE std::size_t count(const T* x, std::size_t size, Real bound) noexcept {
     std::size_t found = 0;
-    // Counted in floating point, exactly: a lane counts 64 in a block.
+    // Counted in floating point, exactly: there are at most 1024 in a block.
     for (std::size_t begin = 0; begin < size; begin += block_size) {
-      reals counts[parts] = {};
-      for (std::size_t i = begin; i < std::min(begin + block_size, size); i += lane_count) {
-        for (std::size_t k = 0; k < parts; ++k) {
-          reals v;
-          load<Width, Real>(x + i + k * step, v);
-          counts[k] += v >= reals{} + bound ? reals{} + Real{1} : reals{};
+      reals counts[batch] = {};
+      for (std::size_t i = begin; i < std::min(begin + block_size, size); i += batch * step) {
+        reals v[batch];
+        load_batch(x + i, v);
+        SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
+          counts[k] += v[k] >= reals{} + bound ? reals{} + Real{1} : reals{};
         }
       }
-      found += static_cast<std::size_t>(total_of(counts));
+      reals folded[parts] = {};
+      add(counts, folded);
+      found += static_cast<std::size_t>(total_of(folded));
     }
     return found;
   }
@@ -156,14 +146,15 @@ struct passes {
   /// The weights of the logits that are at least `least`; 0 for the others.
   static SPECDEC_INLINE void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,
                                      Real* out) noexcept {
-    for (std::size_t i = 0; i < size; i += lane_count) {
-      for (std::size_t k = 0; k < parts; ++k) {
-        reals v;
-        load<Width, Real>(x + i + k * step, v);
-        reals w = v;
-        weigh<Width, Real>(w, reference, scale);
-        w = v >= reals{} + least ? w : reals{};
-        store<Width, Real>(out + i + k * step, w);
+    for (std::size_t i = 0; i < size; i += batch * step) {
+      reals v[batch];
+      reals w[batch];
+      load_batch(x + i, v);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) w[k] = v[k];
+      weigh<Width, Real>(w, reference, scale);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
+        w[k] = v[k] >= reals{} + least ? w[k] : reals{};
+        store<Width, Real>(out + i + k * step, w[k]);
       }
     }
   }
@@ -171,19 +162,23 @@ struct passes {
   /// Takes q[i] * factor from each weight, down to no less than 0; returns the sum of what is left.
   static SPECDEC_INLINE Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {
     reals sums[parts] = {};
-    for (std::size_t i = 0; i < size; i += lane_count) {
-      for (std::size_t k = 0; k < parts; ++k) {
-        reals v;
+    for (std::size_t i = 0; i < size; i += batch * step) {
+      reals v[batch];
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
         reals taken;
-        load<Width, Real>(weights + i + k * step, v);
-        widen(q + i + k * step, taken);
+        load<Width, Real>(weights + i + k * step, v[k]);
+        if constexpr (std::is_same_v<Real, float>) {
+          load<Width, Real>(q + i + k * step, taken);
+        } else {
+          load_wider<Width>(q + i + k * step, taken);
+        }
         taken *= factor;
         round_now(taken);
-        v -= taken;
-        v = v > reals{} ? v : reals{};
-        store<Width, Real>(weights + i + k * step, v);
-        sums[k] += v;
+        v[k] -= taken;
+        v[k] = v[k] > reals{} ? v[k] : reals{};
+        store<Width, Real>(weights + i + k * step, v[k]);
       }
+      add(v, sums);
     }
     return total_of(sums);
   }
@@ -194,32 +189,50 @@ struct passes {
                                                              Real reference, Real scale, Real* out) noexcept {
     reals sums[parts] = {};
     std::size_t found = 0;
-    for (std::size_t i = 0; i < size; i += lane_count) {
-      for (std::size_t k = 0; k < parts; ++k) {
-        reals v;
-        load<Width, Real>(x + i + k * step, v);
-        reals w = v;
-        weigh<Width, Real>(w, reference, scale);
-        sums[k] += v > reals{} + upper ? w : reals{};
-        append(v, lower, upper, out, found);
-      }
+    for (std::size_t i = 0; i < size; i += batch * step) {
+      reals v[batch];
+      reals w[batch];
+      load_batch(x + i, v);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) w[k] = v[k];
+      weigh<Width, Real>(w, reference, scale);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) w[k] = v[k] > reals{} + upper ? w[k] : reals{};
+      add(w, sums);
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) append(v[k], lower, upper, out, found);
     }
     return {total_of(sums), found};
   }
 
  private:
-  static SPECDEC_INLINE Real total_of(const reals* sums) noexcept {
-    lane_values<Real> lanes;
-    for (std::size_t k = 0; k < parts; ++k) store<Width, Real>(lanes.lane + k * step, sums[k]);
-    return lanes.sum();
+  /// Of logits as they are stored, or of weights.
+  template <class Stored>
+  static SPECDEC_INLINE void load_batch(const Stored* from, reals (&to)[batch]) noexcept {
+    SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) load<Width, Real>(from + k * step, to[k]);
   }
 
-  static SPECDEC_INLINE void widen(const float* from, reals& to) noexcept {
-    if constexpr (std::is_same_v<Real, float>) {
-      load<Width, Real>(from, to);
-    } else {
-      load_wider<Width>(from, to);
+  static SPECDEC_INLINE void prefetch_batch(const T* from) noexcept {
+    constexpr std::size_t line = 64;
+    constexpr std::size_t bytes = batch * step * sizeof(T);
+    SPECDEC_UNROLL for (std::size_t i = 0; i < bytes; i += line) prefetch(reinterpret_cast<const char*>(from) + i);
+  }
+
+  /// Adds the registers of a batch to the lanes they belong to, in order.
+  static SPECDEC_INLINE void add(const reals (&batch_of)[batch], reals (&sums)[parts]) noexcept {
+    SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) sums[k % parts] += batch_of[k];
+  }
+
+  static SPECDEC_INLINE lane_values<Real> fold_maxima(reals (&highest)[batch]) noexcept {
+    SPECDEC_UNROLL for (std::size_t k = parts; k < batch; ++k) {
+      keep_greater<Width, Real>(highest[k % parts], highest[k]);
     }
+    lane_values<Real> lanes;
+    SPECDEC_UNROLL for (std::size_t k = 0; k < parts; ++k) store<Width, Real>(lanes.lane + k * step, highest[k]);
+    return lanes;
+  }
+
+  static SPECDEC_INLINE Real total_of(const reals (&sums)[parts]) noexcept {
+    lane_values<Real> lanes;
+    SPECDEC_UNROLL for (std::size_t k = 0; k < parts; ++k) store<Width, Real>(lanes.lane + k * step, sums[k]);
+    return lanes.sum();
   }
 
   /// Appends the numbers of v that are in (lower, upper] to out.
@@ -275,12 +288,12 @@ SPECDEC_INLINE weight_total total_weight(const float* weights, std::size_t size)
   for (std::size_t begin = 0; begin < size; begin += block_size) {
     doubles sums[part_count<Width, double>] = {};
     for (std::size_t i = begin; i < std::min(begin + block_size, size); i += lane_count) {
-      for (std::size_t k = 0; k < part_count<Width, float>; ++k) {
+      SPECDEC_UNROLL for (std::size_t k = 0; k < part_count<Width, float>; ++k) {
         floats v;
         load<Width, float>(weights + i + k * part_size<Width, float>, v);
         least[k] = v < least[k] ? v : least[k];
       }
-      for (std::size_t k = 0; k < part_count<Width, double>; ++k) {
+      SPECDEC_UNROLL for (std::size_t k = 0; k < part_count<Width, double>; ++k) {
         doubles v;
         load_wider<Width>(weights + i + k * part_size<Width, double>, v);
         sums[k] += v;
