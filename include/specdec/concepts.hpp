@@ -16,10 +16,13 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
-/// One row of logits: a `logits_row` of float or double.
+/// One row of logits: a `logits_row` of float, float16, bfloat16 or double.
 template <class R>
 concept LogitsRow =
-    std::same_as<std::remove_cvref_t<R>, logits_row<float>> || std::same_as<std::remove_cvref_t<R>, logits_row<double>>;
+    std::same_as<std::remove_cvref_t<R>, logits_row<float>> ||
+    std::same_as<std::remove_cvref_t<R>, logits_row<float16>> ||
+    std::same_as<std::remove_cvref_t<R>, logits_row<bfloat16>> ||
+    std::same_as<std::remove_cvref_t<R>, logits_row<double>>;
 
 /// The logits of several positions.
 ///
@@ -28,7 +31,7 @@ concept LogitsRow =
 ///
 /// Requirements
 ///  1. `rows.size()` is the number of rows.
-///  2. `rows.row(i)`, i < size(), is a `logits_row` of float or double. Asking twice gives the same numbers.
+///  2. `rows.row(i)`, i < size(), is a `logits_row` of one of these types. Asking twice gives the same numbers.
 ///
 /// Not required: that rows are contiguous, that they exist before they are asked for, ownership.
 template <class R>

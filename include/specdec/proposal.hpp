@@ -77,11 +77,13 @@ class proposal {
   static proposal dense(std::span<const float> weights) {
     proposal q(form::dense, weights.size());
     q.weights_ = weights;
-    if (const float least = detail::lowest(weights); least < 0) {
+    const detail::weight_total total = detail::total_weight_of(weights);
+    if (!total.legal) {
+      const double least = static_cast<double>(*std::min_element(weights.begin(), weights.end()));
       throw std::invalid_argument("specdec: a proposal's weights must not be negative or NaN; one is " +
-                                  number_text(static_cast<double>(least)));
+                                  number_text(least));
     }
-    q.total_ = detail::sum_of_blocks<double>(weights.size(), weight_blocks{weights});
+    q.total_ = total.sum;
     q.require_total();
     return q;
   }
@@ -131,7 +133,7 @@ class proposal {
         return chosen;
       }
       case form::dense:
-        return detail::draw_from_blocks<double>(vocab_size_, u * total_, weight_blocks{weights_});
+        return detail::draw_from_weights(weights_, u * total_);
     }
     return -1;
   }
@@ -145,14 +147,6 @@ class proposal {
   }
 
  private:
-  /// Dense weights are summed in double, so that the probabilities of a stored law add up to 1 as exactly as p's do.
-  struct weight_blocks {
-    std::span<const float> weights;
-    void operator()(std::size_t begin, detail::block<double>& out) const noexcept {
-      detail::gather(weights, begin, out);
-    }
-  };
-
   proposal(form f, std::size_t vocab_size) noexcept : form_(f), vocab_size_(vocab_size) {}
 
   void require_token(token_id token) const {

@@ -50,22 +50,27 @@ enum class row_fault : std::uint8_t {
 /// highest logit at temperature 0.
 ///
 /// A view: valid as long as the row, and the `law` that made it is not asked about another round. Nothing but the
-/// maximum, the normaliser and the place where the filters cut is computed beforehand: one token's probability costs
-/// one exponential, and no list of the kept tokens exists. Models `DiscreteLaw` if `valid()`.
-template <class Real>
+/// maximum, the mass of every block of 1024 tokens and the place where the filters cut is computed beforehand: one
+/// token's probability costs one exponential, a draw reads one block, and no list of the kept tokens exists. Models
+/// `DiscreteLaw` if `valid()`. `T` is the type the logits are stored in.
+template <class T>
 class distribution {
  public:
+  using Real = arithmetic<T>;
+
   /// The numbers that, with the row, make the law.
   struct summary {
     Real maximum = 0;
-    Real inverse_temperature = 0;  ///< 0 stands for greedy
-    double total = 0;              ///< sum of exp((x - maximum) * inverse_temperature) over the kept tokens
+    double inverse_temperature = 0;  ///< 0 stands for greedy
+    double total = 0;                ///< sum of exp((x - maximum) * inverse_temperature) over the kept tokens
     token_id highest = -1;
     row_fault fault = row_fault::none;
     detail::cutoff<Real> limit;
+    std::span<const detail::block_mass> blocks = {};  ///< the maximum and the share of the total of each block
   };
 
-  distribution(const detail::edited_row<Real>& row, const summary& s) noexcept : row_(row), summary_(s) {}
+  distribution(const detail::edited_row<T>& row, const summary& s) noexcept
+      : row_(row), summary_(s), scale_(detail::exponent_scale<Real>(s.inverse_temperature)) {}
 
   [[nodiscard]] bool valid() const noexcept { return summary_.fault == row_fault::none; }
   [[nodiscard]] row_fault fault() const noexcept { return summary_.fault; }
@@ -74,14 +79,14 @@ class distribution {
   /// The most probable token; the lowest id among equals.
   [[nodiscard]] token_id mode() const noexcept { return summary_.highest; }
   /// True at temperature 0: `mode()` has probability 1.
-  [[nodiscard]] bool greedy() const noexcept { return summary_.inverse_temperature == Real{0}; }
+  [[nodiscard]] bool greedy() const noexcept { return summary_.inverse_temperature == 0; }
 
   /// p(token). O(1).
   [[nodiscard]] double probability(token_id token) const noexcept {
     if (greedy()) return token == mode() ? 1.0 : 0.0;
     const Real x = row_[static_cast<std::size_t>(token)];
     if (!summary_.limit.keeps(x, token)) return 0.0;
-    return static_cast<double>(detail::exponential(x, summary_.maximum, summary_.inverse_temperature)) / summary_.total;
+    return static_cast<double>(detail::weight(x, summary_.maximum, scale_)) / summary_.total;
   }
 
   /// ln p(token); -inf if it cannot be drawn. Accurate also where p itself has underflowed. O(1).
@@ -91,13 +96,15 @@ class distribution {
     const Real x = row_[static_cast<std::size_t>(token)];
     if (!summary_.limit.keeps(x, token)) return impossible;
     const double distance = static_cast<double>(x) - static_cast<double>(summary_.maximum);
-    return distance * static_cast<double>(summary_.inverse_temperature) - std::log(summary_.total);
+    return distance * summary_.inverse_temperature - std::log(summary_.total);
   }
 
-  /// The token at which the running sum of p exceeds u, 0 <= u < 1. O(V); O(1) when greedy.
+  /// The token at which the running sum of p exceeds u, 0 <= u < 1. Reads one block; O(1) when greedy.
   [[nodiscard]] token_id draw(double u) const noexcept {
     if (greedy()) return mode();
-    return detail::draw_from_blocks<Real>(row_.size(), u * summary_.total, blocks());
+    return detail::draw_by_blocks<Real>(
+        0, summary_.blocks.size(), 0, u * summary_.total, [this](std::size_t b) { return block_total(b); },
+        [this](std::size_t begin, detail::block<Real>& out) { fill(begin, out); });
   }
 
   /// The whole law as a draft: every token's weight, written to `weights`, which must have vocab_size() elements and
@@ -107,7 +114,7 @@ class distribution {
     if (greedy()) return proposal::point_mass(vocab_size(), mode());
     detail::block<Real> block;
     for (std::size_t begin = 0; begin < vocab_size(); begin += detail::block_size) {
-      blocks()(begin, block);
+      fill(begin, block);
       std::transform(block.values, block.values + block.size, weights.begin() + static_cast<std::ptrdiff_t>(begin),
                      [](Real w) { return static_cast<float>(w); });
     }
@@ -119,11 +126,10 @@ class distribution {
   [[nodiscard]] proposal propose_top(std::span<token_id> ids, std::span<float> weights) const {
     SPECDEC_ASSERT(!ids.empty() && ids.size() == weights.size());
     if (greedy()) return proposal::point_mass(vocab_size(), mode());
-    const std::size_t kept = detail::top(row_, summary_.limit, ids);
+    const std::size_t kept = detail::top(row_, summary_.limit, summary_.blocks, ids);
     std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(kept));
     for (std::size_t i = 0; i < kept; ++i) {
-      weights[i] = static_cast<float>(
-          detail::exponential(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, summary_.inverse_temperature));
+      weights[i] = static_cast<float>(detail::weight(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, scale_));
     }
     return proposal::sparse(vocab_size(), ids.first(kept), weights.first(kept));
   }
@@ -133,26 +139,28 @@ class distribution {
   [[nodiscard]] std::size_t most_probable(std::span<token_id> ids) const noexcept {
     if (ids.empty()) return 0;
     if (greedy()) return ids[0] = mode(), 1;
-    const std::size_t count = detail::top(row_, summary_.limit, ids);
-    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), detail::more_probable_in(row_));
+    const std::size_t count = detail::top(row_, summary_.limit, summary_.blocks, ids);
+    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), [this](token_id a, token_id b) {
+      const Real x = row_[static_cast<std::size_t>(a)];
+      const Real y = row_[static_cast<std::size_t>(b)];
+      return x > y || (x == y && a < b);
+    });
     return count;
   }
 
-  /// Fills blocks with unnormalised weights; their sum is `total()`. For laws made out of this one.
-  [[nodiscard]] auto blocks() const noexcept { return blocks_of(row_, summary_); }
+  /// The sum of all unnormalised weights. For laws made out of this one, as are the next two.
   [[nodiscard]] double total() const noexcept { return summary_.total; }
-
-  /// The weights of a law whose normaliser is not known yet.
-  [[nodiscard]] static auto blocks_of(const detail::edited_row<Real>& row, const summary& s) noexcept {
-    return [row, limit = s.limit, maximum = s.maximum, inverse = s.inverse_temperature](std::size_t begin,
-                                                                                        detail::block<Real>& out) {
-      detail::exponentials(row, begin, limit, maximum, inverse, out);
-    };
+  /// The sum of the weights of one block, by its index.
+  [[nodiscard]] double block_total(std::size_t index) const noexcept { return summary_.blocks[index].sum; }
+  /// The weights of the block that starts with token `begin`.
+  void fill(std::size_t begin, detail::block<Real>& out) const noexcept {
+    detail::weights_of(row_, begin, summary_.limit, summary_.maximum, scale_, out);
   }
 
  private:
-  detail::edited_row<Real> row_;
+  detail::edited_row<T> row_;
   summary summary_;
+  Real scale_;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

@@ -45,11 +45,6 @@ class law {
         mask_(mask),
         editor_(vocab_size, params, ends) {
     single_ = new_place();
-    if (params_.top_k > 0) ids_.reserve(std::min(params_.top_k, vocab_size));
-    if (params_.top_p < 1) {
-      cells_.resize(detail::histogram_cells);
-      ids_.reserve(vocab_size);
-    }
   }
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
@@ -88,6 +83,10 @@ class law {
   template <class Rows>
   [[nodiscard]] distribution<row_value<Rows>> model_at(const Rows& rows, node_id node) {
     static const sampling_params own;
+    if (!reports_model_) {
+      reports_model_ = true;
+      for (place& p : places_) p.own.blocks.resize(detail::block_count(vocab_size_));
+    }
     place& p = place_of(node);
     const auto row = rows.row(node);
     if (!p.own.known) study(row, {}, own, p.own);
@@ -125,9 +124,9 @@ class law {
 
   /// The law of a single row behind `text`, under a mask that is not this law's own: what a drafter needs. O(V). The
   /// result is valid until the next question. @param mask null if there is none
-  template <class Real>
-  [[nodiscard]] distribution<Real> of(const logits_row<Real>& row, const text_so_far& text = {},
-                                      mask_follower* mask = nullptr) {
+  template <class T>
+  [[nodiscard]] distribution<T> of(const logits_row<T>& row, const text_so_far& text = {},
+                                   mask_follower* mask = nullptr) {
     single_.forget();
     edit(row, text, single_);
     if (mask != nullptr) restrict(text, *mask, single_);
@@ -144,6 +143,7 @@ class law {
     double maximum = 0;
     double total = 0;
     detail::cutoff<double> limit;
+    std::vector<detail::block_mass> blocks;
   };
 
   /// What changes a row's logits.
@@ -172,7 +172,12 @@ class law {
   [[nodiscard]] place new_place() const {
     place p;
     p.edits.reserve(editor_.most_edits());
-    if (mask_.restricts()) p.allowed.resize(detail::words_of(vocab_size_));
+    p.final.blocks.resize(detail::block_count(vocab_size_));
+    if (mask_.restricts()) {
+      p.allowed.resize(detail::words_of(vocab_size_));
+      p.unmasked.blocks.resize(detail::block_count(vocab_size_));
+    }
+    if (reports_model_) p.own.blocks.resize(detail::block_count(vocab_size_));
     return p;
   }
 
@@ -205,8 +210,8 @@ class law {
     return std::any_of(text.drafted.begin(), text.drafted.end(), [this](token_id t) { return ends_.ends(t); });
   }
 
-  template <class Real>
-  void edit(const logits_row<Real>& row, const text_so_far& text, place& p) {
+  template <class T>
+  void edit(const logits_row<T>& row, const text_so_far& text, place& p) {
     if (p.edited || !editor_.edits() || row.size() != vocab_size_) return;
     editor_.edit(row, text, p.edits);
     p.edited = true;
@@ -219,78 +224,58 @@ class law {
     p.masked = true;
   }
 
-  template <class Real>
-  void study(const logits_row<Real>& row, const changes& changed, const sampling_params& params, memory& found) {
-    found = {};
+  template <class T>
+  void study(const logits_row<T>& row, const changes& changed, const sampling_params& params, memory& found) {
     found.known = true;
+    found.fault = row_fault::none;
     if (row.size() != vocab_size_) {
       found.fault = row_fault::wrong_width;
       return;
     }
-    const detail::edited_row<Real> edited{row, changed.edits, changed.allowed};
-    const auto highest = detail::maximum(edited);
-    found.maximum = static_cast<double>(highest.maximum);
-    found.highest = highest.index;
-    if (highest.has_nan) {
+    const detail::edited_row<T> edited{row, changed.edits, changed.allowed};
+    const auto studied = detail::study_filtered(edited, filters_of(params), workspace_, std::span(found.blocks));
+    found.maximum = static_cast<double>(studied.maximum);
+    found.highest = studied.highest;
+    found.total = studied.total;
+    found.limit = {static_cast<double>(studied.limit.logit), studied.limit.last};
+    if (studied.has_nan) {
       found.fault = row_fault::nan;
-    } else if (highest.index < 0) {
-      found.fault = detail::maximum(detail::edited_row<Real>{row}).index < 0 ? row_fault::all_negative_infinity
-                                                                             : row_fault::nothing_allowed;
-    } else if (highest.maximum == std::numeric_limits<Real>::infinity()) {
+    } else if (studied.highest < 0) {
+      found.fault = has_possible_token(row) ? row_fault::nothing_allowed : row_fault::all_negative_infinity;
+    } else if (studied.maximum == std::numeric_limits<arithmetic<T>>::infinity()) {
       found.fault = row_fault::positive_infinity;
-    } else if (params.temperature > 0) {
-      const auto limit = filtered(edited, params, highest.maximum);
-      found.limit = {static_cast<double>(limit.logit), limit.last};
-      const auto unnormalized = distribution<Real>::blocks_of(edited, summary_of<Real>(params, found));
-      found.total = detail::sum_of_blocks<Real>(vocab_size_, unnormalized);
     }
   }
 
-  /// Where the filters cut. Each of them keeps a head of the vocabulary sorted by logit, so together they keep the
-  /// shortest; top-p alone depends on those before it, through the mass it takes its share of.
-  template <class Real>
-  [[nodiscard]] detail::cutoff<Real> filtered(const detail::edited_row<Real>& row, const sampling_params& params,
-                                              Real maximum) {
-    const bool tempered_first = params.order == filter_order::hugging_face;
-    const Real inverse = tempered_first ? inverse_temperature<Real>(params) : Real{1};
-    detail::cutoff<Real> limit;
-    if (params.top_k > 0 && params.top_k < vocab_size_) {
-      ids_.resize(params.top_k);
-      const std::size_t kept = detail::top(row, limit, std::span(ids_));
-      if (kept == params.top_k) {
-        const token_id least = ids_.front();  // the selection is a heap whose first is the least probable
-        limit = {row[static_cast<std::size_t>(least)], least};
-      }
+  template <class T>
+  [[nodiscard]] static bool has_possible_token(const logits_row<T>& row) noexcept {
+    for (std::size_t t = 0; t < row.size(); ++t) {
+      if (detail::edited_row<T>{row}[t] > -std::numeric_limits<arithmetic<T>>::infinity()) return true;
     }
-    if (params.top_p < 1) {
-      limit = detail::cutoff_at_mass(row, limit, maximum, inverse, params.top_p, cells_, ids_);
-    }
-    if (params.min_p > 0) {
-      limit = detail::cutoff_at_weight(limit, maximum, tempered_first ? params.temperature : 1.0, params.min_p);
-    }
-    return limit;
+    return false;
   }
 
-  template <class Real>
-  [[nodiscard]] static Real inverse_temperature(const sampling_params& params) noexcept {
-    return params.temperature > 0 ? static_cast<Real>(1 / params.temperature) : Real{0};
+  /// The parameters as the kernels take them.
+  static detail::filter_settings filters_of(const sampling_params& params) noexcept {
+    return {.temperature = params.temperature,
+            .filter_temperature = params.order == filter_order::hugging_face ? params.temperature : 1.0,
+            .top_k = params.top_k,
+            .top_p = params.top_p,
+            .min_p = params.min_p};
   }
 
-  template <class Real>
-  [[nodiscard]] static typename distribution<Real>::summary summary_of(const sampling_params& params,
-                                                                       const memory& m) noexcept {
-    return {.maximum = static_cast<Real>(m.maximum),
-            .inverse_temperature = inverse_temperature<Real>(params),
-            .total = m.total,
-            .highest = m.highest,
-            .fault = m.fault,
-            .limit = {static_cast<Real>(m.limit.logit), m.limit.last}};
-  }
-
-  template <class Real>
-  [[nodiscard]] static distribution<Real> recall(const logits_row<Real>& row, const changes& changed,
-                                                 const sampling_params& params, const memory& m) noexcept {
-    return {{row, changed.edits, changed.allowed}, summary_of<Real>(params, m)};
+  template <class T>
+  [[nodiscard]] static distribution<T> recall(const logits_row<T>& row, const changes& changed,
+                                              const sampling_params& params, const memory& m) noexcept {
+    using Real = arithmetic<T>;
+    return {{row, changed.edits, changed.allowed},
+            {.maximum = static_cast<Real>(m.maximum),
+             .inverse_temperature = params.temperature > 0 ? 1 / params.temperature : 0.0,
+             .total = m.total,
+             .highest = m.highest,
+             .fault = m.fault,
+             .limit = {static_cast<Real>(m.limit.logit), m.limit.last},
+             .blocks = m.blocks}};
   }
 
   std::size_t vocab_size_;
@@ -298,13 +283,13 @@ class law {
   end_rule ends_;
   mask_follower mask_;
   logit_editor editor_;
-  std::vector<double> cells_;
-  std::vector<token_id> ids_;
+  detail::filter_workspace workspace_;
 
   text_so_far text_;
   const draft* drafted_ = nullptr;
   std::vector<place> places_;
   std::vector<token_id> path_;
+  bool reports_model_ = false;  ///< whether the model's own laws were ever asked for
   place single_;
 };
 

@@ -63,7 +63,7 @@ class logit_editor {
     const auto add_biased_before = [&](token_id end) {
       for (; bias != params_.bias.end() && bias->token < end; ++bias) {
         const auto logit = static_cast<double>(row[static_cast<std::size_t>(bias->token)]);
-        edits.push_back({bias->token, representable<Real>(logit + bias->amount, logit)});
+        edits.push_back({bias->token, representable<arithmetic<Real>>(logit + bias->amount, logit)});
       }
     };
     for (const token_id token : seen_) {
@@ -72,7 +72,7 @@ class logit_editor {
       const auto own = static_cast<double>(row[index]);
       double logit = penalized(own, counts_[index]);
       if (bias != params_.bias.end() && bias->token == token) logit += (bias++)->amount;
-      edits.push_back({token, representable<Real>(logit, own)});
+      edits.push_back({token, representable<arithmetic<Real>>(logit, own)});
       counts_[index] = 0;
     }
     seen_.clear();

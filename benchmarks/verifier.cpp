@@ -1,0 +1,448 @@
+// What verification costs, against reading the same rows of logits once.
+//
+// A cold row comes from memory: rows cycle through more bytes than the last-level cache is said to have. A hot row is
+// read again and again. All that one table compares runs interleaved in one process, several times over; the best time
+// of each is printed, and the ratio of the best times and of the medians.
+
+#include <benchmark/benchmark.h>
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <specdec/specdec.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using specdec::detail::isa;
+
+constexpr std::size_t vocab = 128256;
+constexpr std::size_t chain = 5;
+
+/// Bytes that cold rows cycle through: more than the 480 MiB that the largest last-level caches of one socket report.
+std::size_t cold_bytes = std::size_t{640} << 20;
+
+/// Reads some numbers with the widest registers there are, and does the least with them that cannot be left out.
+template <int Width>
+[[gnu::always_inline]] inline void stream(const float* x, std::size_t count, float* out) {
+  typedef float reals __attribute__((vector_size(Width)));
+  constexpr std::size_t step = Width / sizeof(float);
+  reals seen[8] = {};
+  for (std::size_t i = 0; i + 8 * step <= count; i += 8 * step) {
+    for (std::size_t k = 0; k < 8; ++k) {
+      reals v;
+      __builtin_memcpy(&v, x + i + k * step, sizeof v);
+      seen[k] += v;
+    }
+  }
+  for (std::size_t k = 1; k < 8; ++k) seen[0] += seen[k];
+  __builtin_memcpy(out, seen, Width);
+}
+
+[[gnu::noinline]] void stream_baseline(const float* x, std::size_t count, float* out) { stream<16>(x, count, out); }
+#if defined(__x86_64__)
+[[gnu::noinline, gnu::target("avx2")]] void stream_avx2(const float* x, std::size_t count, float* out) {
+  stream<32>(x, count, out);
+}
+[[gnu::noinline, gnu::target("avx512f")]] void stream_avx512(const float* x, std::size_t count, float* out) {
+  stream<64>(x, count, out);
+}
+#endif
+
+void read_once(const void* from, std::size_t bytes) {
+  float out[16];
+  const auto* x = static_cast<const float*>(from);
+  const std::size_t count = bytes / sizeof(float);
+#if defined(__x86_64__)
+  if (specdec::detail::supported(isa::avx512)) {
+    stream_avx512(x, count, out);
+  } else if (specdec::detail::supported(isa::avx2)) {
+    stream_avx2(x, count, out);
+  } else {
+    stream_baseline(x, count, out);
+  }
+#else
+  stream_baseline(x, count, out);
+#endif
+  benchmark::DoNotOptimize(out);
+}
+
+/// Logits drawn from N(0, 3), the same for all rows but for where they begin.
+const std::vector<float>& noise() {
+  static const std::vector<float> values = [] {
+    std::mt19937 engine(1);
+    std::normal_distribution<float> normal(0, 3);
+    std::vector<float> drawn((std::size_t{1} << 20) * 2 + 4096);
+    for (float& x : drawn) x = normal(engine);
+    return drawn;
+  }();
+  return values;
+}
+
+/// The upper half of a float, and its nearest 16-bit neighbour below in magnitude: logits for benchmarks only.
+specdec::bfloat16 to_bfloat16(float x) {
+  return {static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16)};
+}
+specdec::float16 to_float16(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x * 0x1p-112F);
+  return {static_cast<std::uint16_t>((bits >> 13 & 0x7FFF) | (bits >> 16 & 0x8000))};
+}
+
+/// Rows one behind the other: one, or as many as make them cold.
+template <class T>
+class rows {
+ public:
+  rows(std::size_t size, bool cold) : size_(size), count_(cold ? cold_bytes / (size * sizeof(T)) / 6 * 6 : 6) {
+    values_.resize(size * count_);
+    std::mt19937 engine(2);
+    for (std::size_t r = 0; r < count_; ++r) {
+      const float* from = noise().data() + engine() % (noise().size() - size);
+      for (std::size_t i = 0; i < size; ++i) {
+        if constexpr (std::is_same_v<T, float>) {
+          values_[r * size + i] = from[i];
+        } else if constexpr (std::is_same_v<T, specdec::float16>) {
+          values_[r * size + i] = to_float16(from[i]);
+        } else {
+          values_[r * size + i] = to_bfloat16(from[i]);
+        }
+      }
+    }
+  }
+
+  /// The next `number` rows; when hot, always the same ones.
+  const T* next(std::size_t number) {
+    if (count_ == 6) return values_.data();
+    if (at_ + number > count_) at_ = 0;
+    at_ += number;
+    return values_.data() + (at_ - number) * size_;
+  }
+
+ private:
+  std::size_t size_;
+  std::size_t count_;
+  std::size_t at_ = 0;
+  std::vector<T> values_;
+};
+
+/// Everything a benchmark works on is made once, by name, so that neither cold rows nor their making count.
+template <class T>
+rows<T>& rows_of(std::size_t size, bool cold) {
+  static std::map<std::pair<std::size_t, bool>, rows<T>> made;
+  return made.try_emplace({size, cold}, size, cold).first->second;
+}
+
+/// The kernels of one instruction set, while this lives.
+class with_isa {
+ public:
+  explicit with_isa(isa set) : before_(std::exchange(specdec::detail::isa_in_use(), set)) {}
+  ~with_isa() { specdec::detail::isa_in_use() = before_; }
+  with_isa(const with_isa&) = delete;
+  with_isa& operator=(const with_isa&) = delete;
+
+ private:
+  isa before_;
+};
+
+/// A name of a benchmark: table, then row, then "cold" or "hot".
+std::string name_of(const char* table, const std::string& what, bool cold) {
+  return std::string(table) + "|" + what + "|" + (cold ? "cold" : "hot");
+}
+
+template <class Body>
+void add(const std::string& name, Body body) {
+  benchmark::RegisterBenchmark(name.c_str(), [body](benchmark::State& state) mutable {
+    for (auto _ : state) body();
+  });
+}
+
+template <class T>
+void add_law(const char* table, const std::string& what, bool cold, const specdec::sampling_params& params,
+             isa set = specdec::detail::preferred_isa(), std::size_t size = vocab) {
+  add(name_of(table, what, cold),
+      [cold, set, size, pipeline = specdec::law(size, params), source = static_cast<rows<T>*>(nullptr)]() mutable {
+        if (source == nullptr) source = &rows_of<T>(size, cold);
+        const with_isa forced(set);
+        const auto p = pipeline.of(specdec::logits_row<T>(source->next(1), size));
+        benchmark::DoNotOptimize(p.total());
+      });
+}
+
+template <class T>
+void add_read(const char* table, bool cold, std::size_t number = 1, std::size_t size = vocab) {
+  add(name_of(table, "read", cold), [=] {
+    read_once(rows_of<T>(size, cold).next(number), number * size * sizeof(T));
+  });
+}
+
+/// The two passes anyone writes first.
+double softmax_total(const float* x, std::size_t size) {
+  const float maximum = *std::max_element(x, x + size);
+  double total = 0;
+  for (std::size_t i = 0; i < size; ++i) total += std::exp(x[i] - maximum);
+  return total;
+}
+
+double softmax_total_eigen(const float* x, std::size_t size) {
+  const Eigen::Map<const Eigen::ArrayXf> logits(x, static_cast<Eigen::Index>(size));
+  return (logits - logits.maxCoeff()).exp().sum();
+}
+
+const specdec::sampling_params default_chain{.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05};
+
+void register_laws() {
+  constexpr const char* table = "One row's law at a temperature, 128,256 logits in float32";
+  for (const bool cold : {true, false}) {
+    add_read<float>(table, cold);
+    for (const isa set : specdec::detail::every_isa) {
+      if (specdec::detail::supported(set)) {
+        add_law<float>(table, std::string("specdec, ") + to_string(set), cold, {.temperature = 0.8}, set);
+      }
+    }
+    add(name_of(table, "Eigen", cold),
+        [=] { benchmark::DoNotOptimize(softmax_total_eigen(rows_of<float>(vocab, cold).next(1), vocab)); });
+    add(name_of(table, "std::exp", cold),
+        [=] { benchmark::DoNotOptimize(softmax_total(rows_of<float>(vocab, cold).next(1), vocab)); });
+  }
+}
+
+template <class T>
+void register_storage(const char* table) {
+  for (const bool cold : {true, false}) {
+    add_read<T>(table, cold);
+    add_law<T>(table, "specdec", cold, {.temperature = 0.8});
+  }
+}
+
+void register_filters() {
+  constexpr const char* table = "One row's filtered law, 128,256 logits in float32";
+  for (const bool cold : {true, false}) {
+    add_read<float>(table, cold);
+    add_law<float>(table, "greedy", cold, {.temperature = 0});
+    add_law<float>(table, "top-k 40, top-p 0.95, min-p 0.05", cold, default_chain);
+    add_law<float>(table, "top-k 1000", cold, {.top_k = 1000});
+    add_law<float>(table, "top-p 0.95", cold, {.top_p = 0.95});
+    add_law<float>(table, "top-p 0.5", cold, {.top_p = 0.5});
+    add_law<float>(table, "min-p 0.05", cold, {.min_p = 0.05});
+  }
+}
+
+/// Randomness that accepts everything or nothing.
+struct forced_chance {
+  bool accepts;
+  specdec::philox draws{1};
+
+  bool accept(const specdec::key&, double, double) const { return accepts; }
+  template <specdec::DiscreteLaw L>
+  specdec::token_id draw(const specdec::key& k, const L& law) const {
+    return draws.draw(k, law);
+  }
+};
+
+/// A session's part in one round, cut down to the verifier's.
+struct round {
+  round(const specdec::sampling_params& params, bool accepts) : target(vocab, params), chance{accepts} {}
+
+  void verify(const specdec::draft& drafted, const float* logits, std::size_t number) {
+    target.begin_round(context, 1, drafted);
+    const auto found =
+        specdec::rejection{}(drafted, specdec::logits_view<float>(logits, number, vocab), target, chance);
+    benchmark::DoNotOptimize(found.next);
+  }
+
+  std::vector<specdec::token_id> context = {1, 2, 3};
+  specdec::law target;
+  forced_chance chance;
+};
+
+void register_chains() {
+  constexpr const char* table = "A fully accepted chain of 5: six rows and the bonus draw";
+  for (const bool cold : {true, false}) {
+    add_read<float>(table, cold, chain + 1);
+    const auto add_chain = [&](const char* what, const specdec::sampling_params& params) {
+      add(name_of(table, what, cold), [cold, verifier = round(params, true), drafted = specdec::draft()]() mutable {
+        if (drafted.empty()) {
+          drafted.begin({.context = verifier.context});
+          specdec::node_id parent = specdec::root;
+          for (std::size_t i = 0; i < chain; ++i) {
+            parent = drafted.extend(parent, specdec::proposal::point_mass(vocab, 7), verifier.chance);
+          }
+        }
+        verifier.verify(drafted, rows_of<float>(vocab, cold).next(chain + 1), chain + 1);
+      });
+    };
+    add_chain("temperature 0.8", {.temperature = 0.8});
+    add_chain("top-k 40, top-p 0.95, min-p 0.05", default_chain);
+  }
+}
+
+/// Drafts of one token with a dense law each, as many as make their laws cold.
+std::vector<specdec::draft>& dense_drafts(bool cold) {
+  static std::map<bool, std::vector<specdec::draft>> made;
+  auto& drafts = made[cold];
+  if (drafts.empty()) {
+    drafts.resize(cold ? cold_bytes / (vocab * sizeof(float)) : 1);
+    const std::vector<specdec::token_id> context = {1, 2, 3};
+    specdec::law pipeline(vocab, {});
+    std::vector<float> weights(vocab);
+    const specdec::philox chance;
+    for (std::size_t i = 0; i < drafts.size(); ++i) {
+      const specdec::logits_row<float> logits(noise().data() + i * 97, vocab);
+      drafts[i].begin({.context = context});
+      drafts[i].extend(specdec::root, pipeline.of(logits).propose_all(weights), chance);
+    }
+  }
+  return drafts;
+}
+
+void register_rejections() {
+  constexpr const char* table = "A rejection at the first position: one row, its draft's law, the residual draw";
+  for (const bool cold : {true, false}) {
+    add(name_of(table, "read", cold), [cold, at = std::size_t{0}]() mutable {
+      auto& drafts = dense_drafts(cold);
+      read_once(rows_of<float>(vocab, cold).next(1), vocab * sizeof(float));
+      read_once(drafts[at++ % drafts.size()].law_of(1).weights().data(), vocab * sizeof(float));
+    });
+    add(name_of(table, "dense q", cold), [cold, at = std::size_t{0}, verifier = round({}, false)]() mutable {
+      auto& drafts = dense_drafts(cold);
+      verifier.verify(drafts[at++ % drafts.size()], rows_of<float>(vocab, cold).next(1), 2);
+    });
+    const auto add_small = [&](const char* what, std::size_t top) {
+      add(name_of(table, what, cold), [cold, top, verifier = round({}, false), drafted = specdec::draft()]() mutable {
+        if (drafted.empty()) {
+          specdec::law pipeline(vocab, {});
+          std::vector<specdec::token_id> ids(top);
+          std::vector<float> weights(top);
+          drafted.begin({.context = verifier.context});
+          drafted.extend(specdec::root,
+                         pipeline.of(specdec::logits_row<float>(noise().data(), vocab)).propose_top(ids, weights),
+                         verifier.chance);
+        }
+        verifier.verify(drafted, rows_of<float>(vocab, cold).next(1), 2);
+      });
+    };
+    add_small("sparse q of 64 (q not read)", 64);
+    add_small("point-mass q (q not read)", 1);
+  }
+}
+
+void register_sizes() {
+  constexpr const char* table = "Hot rows of other sizes";
+  for (std::size_t size = 1024; size <= std::size_t{1} << 20; size *= 2) {
+    add_law<float>(table, "law of " + std::to_string(size), false, {.temperature = 0.8},
+                   specdec::detail::preferred_isa(), size);
+  }
+  for (const std::size_t size : {std::size_t{2048}, std::size_t{4096}}) {
+    add_law<float>(table, "filtered law of " + std::to_string(size), false, default_chain,
+                   specdec::detail::preferred_isa(), size);
+  }
+}
+
+/// Collects times and prints them as tables.
+class tables : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override { return true; }
+
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
+      const std::string name = run.run_name.function_name;
+      if (times_.count(name) == 0) order_.push_back(name);
+      times_[name].push_back(run.real_accumulated_time / static_cast<double>(run.iterations) * 1e6);
+    }
+  }
+
+  void Finalize() override {
+    std::string table;
+    for (const std::string& name : order_) {
+      const std::size_t first = name.find('|');
+      const std::size_t second = name.rfind('|');
+      const std::string place = name.substr(second + 1);
+      if (name.substr(0, first) != table) {
+        table = name.substr(0, first);
+        std::printf("\n%s\n%-36s %-5s %10s %10s %9s %9s\n", table.c_str(), "", "", "best us", "median us", "best/read",
+                    "med./read");
+      }
+      const auto read = times_.find(table + "|read|" + place);
+      std::printf("%-36s %-5s %10.2f %10.2f", name.substr(first + 1, second - first - 1).c_str(), place.c_str(),
+                  best(times_[name]), median(times_[name]));
+      if (read == times_.end()) {
+        std::printf("\n");
+      } else {
+        std::printf(" %9.2f %9.2f\n", best(times_[name]) / best(read->second),
+                    median(times_[name]) / median(read->second));
+      }
+    }
+    print_fit();
+  }
+
+ private:
+  static double best(const std::vector<double>& times) { return *std::min_element(times.begin(), times.end()); }
+  static double median(std::vector<double> times) {
+    std::sort(times.begin(), times.end());
+    return times[times.size() / 2];
+  }
+
+  /// Least squares of relative errors: time = a + b V over the sizes.
+  void print_fit() {
+    double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+    std::vector<std::pair<double, double>> points;
+    for (const auto& [name, times] : times_) {
+      const std::size_t at = name.find("|law of ");
+      if (at == std::string::npos) continue;
+      const double size = std::stod(name.substr(at + 8));
+      const double time = best(times);
+      const double w = 1 / (time * time);
+      sw += w;
+      sx += w * size;
+      sy += w * time;
+      sxx += w * size * size;
+      sxy += w * size * time;
+      points.emplace_back(size, time);
+    }
+    if (points.size() < 3) return;
+    const double slope = (sw * sxy - sx * sy) / (sw * sxx - sx * sx);
+    const double offset = (sy - slope * sx) / sw;
+    double worst = 0;
+    for (const auto& [size, time] : points) worst = std::max(worst, std::abs((offset + slope * size) / time - 1));
+    std::printf("fit: %.3f us + %.3f ns per logit; the worst point is %.0f %% off\n", offset, slope * 1000,
+                worst * 100);
+  }
+
+  std::vector<std::string> order_;
+  std::map<std::string, std::vector<double>> times_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (const char* mebibytes = std::getenv("COLD_MIB")) cold_bytes = std::stoull(mebibytes) << 20;
+  register_laws();
+  register_storage<specdec::bfloat16>("One row's law, 128,256 logits in bfloat16");
+  register_storage<specdec::float16>("One row's law, 128,256 logits in float16");
+  register_filters();
+  register_chains();
+  register_rejections();
+  register_sizes();
+
+  // What the command line does not say: short runs, often repeated, in random order.
+  std::vector<std::string> defaults = {argv[0], "--benchmark_repetitions=15", "--benchmark_min_time=0.03",
+                                       "--benchmark_enable_random_interleaving=true"};
+  defaults.insert(defaults.end(), argv + 1, argv + argc);
+  std::vector<char*> arguments;
+  for (std::string& argument : defaults) arguments.push_back(argument.data());
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
+  std::printf("best instruction set here: %s; cold rows cycle through %zu MiB\n",
+              to_string(specdec::detail::preferred_isa()), cold_bytes >> 20);
+  tables report;
+  benchmark::RunSpecifiedBenchmarks(&report);
+  return 0;
+}
