@@ -49,21 +49,22 @@ namespace specdec::inline SPECDEC_ABI {
 /// Not required: constness, knowledge of the prompt, of drafts or of end tokens (one that is allowed ends the text, and
 /// nothing is asked behind it).
 template <class M>
-concept TokenMask = std::copy_constructible<M> &&
-    requires(M& mask, token_id token, std::span<std::uint32_t> words, std::size_t n) {
+concept TokenMask = requires(M& mask, token_id token, std::span<std::uint32_t> words, std::size_t n) {
   { mask.allows(token) } -> std::convertible_to<bool>;
   mask.fill(words);
   mask.advance(token);
   mask.rollback(n);
-};
+}
+&&std::copy_constructible<M>;  // Last: of a class made from an any_mask, it asks whether that class is a mask.
 
 /// Any mask, as a value. Empty, it allows every token.
 class any_mask {
  public:
   any_mask() noexcept = default;
 
+  // Whether it is an any_mask comes first: whether that is a mask depends on its constructors, this one among them.
   template <class M>
-  requires(TokenMask<M> && !std::same_as<M, any_mask>) any_mask(M mask)  // NOLINT: a mask is meant to become one
+  requires(!std::same_as<M, any_mask> && TokenMask<M>) any_mask(M mask)  // NOLINT: a mask is meant to become one
       : held_(std::make_unique<holder<M>>(std::move(mask))) {}
 
   any_mask(const any_mask& other) : held_(other.held_ ? other.held_->copy() : nullptr) {}
