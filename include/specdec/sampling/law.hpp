@@ -113,10 +113,12 @@ class law {
         const auto row = rows.row(node);
         edit(row, text_, p);
         if (!p.unmasked.known) study(row, p.without_mask(), params_, p.unmasked);
-        if (p.unmasked.fault != row_fault::none) return false;
-        if (!mask_.allows(text_, token)) return chance.accept(decision, 0.0, q);
-        const double bound = recall(row, p.without_mask(), params_, p.unmasked).probability(token);
-        return chance.accept(decision, bound, exactly, q);
+        // What is wrong with a row may lie under the mask: then there is no bound, but there is a law.
+        if (p.unmasked.fault == row_fault::none) {
+          if (!mask_.allows(text_, token)) return chance.accept(decision, 0.0, q);
+          const double bound = recall(row, p.without_mask(), params_, p.unmasked).probability(token);
+          return chance.accept(decision, bound, exactly, q);
+        }
       }
     }
     const auto p = at(rows, node);
