@@ -4,6 +4,7 @@
 /// @file
 /// Between committing a token and handing it on: what may be the beginning of a stop waits.
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -71,7 +72,8 @@ class delivery {
     std::size_t last_tokens = match_ || all ? 0 : watch_.held_tokens();
     std::size_t last_bytes = match_ || all ? 0 : watch_.held_bytes();
     if (match_) (match_->is_text ? last_bytes : last_tokens) = match_->length + match_->trailing;
-    const std::size_t bytes = bytes_.size() - last_bytes;
+    // What is held back, or stops the text, may begin in what was handed on before the text was taken up again.
+    const std::size_t bytes = bytes_.size() - std::min(last_bytes, bytes_.size());
     std::size_t whole = 0;
     while (out_tokens_ + last_tokens < tokens_.size() && whole + sizes_[out_tokens_] <= bytes) {
       whole += sizes_[out_tokens_++];

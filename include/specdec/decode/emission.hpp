@@ -60,6 +60,8 @@ class emission {
     if (which == log_probability_of::nothing) return;
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       const auto p = which == log_probability_of::law ? target.at(rows, path_[i]) : target.model_at(rows, path_[i]);
+      // The law that the token was drawn from is usable; the model's own need not be, behind a mask.
+      if (!p.valid()) continue;
       tokens_[i].log_probability = p.log_probability(tokens_[i].id);
       const std::size_t count = p.most_probable(ids_);
       for (std::size_t k = 0; k < count; ++k) {

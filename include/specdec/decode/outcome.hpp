@@ -64,8 +64,8 @@ enum class provenance : std::uint8_t {
 struct emitted_token {
   token_id id = -1;
   provenance origin = provenance::target;
-  /// ln p(id) under the law that `generate_options::log_probabilities` names; NaN if none was asked for, or the verdict
-  /// did not come from `session::verify`.
+  /// ln p(id) under the law that `generate_options::log_probabilities` names; NaN if none was asked for, the verdict
+  /// did not come from `session::verify`, or the model's own law was asked for and is unusable but for a mask.
   double log_probability = std::numeric_limits<double>::quiet_NaN();
 };
 

@@ -60,14 +60,20 @@ class session {
   session(std::size_t vocab_size, const generate_options& options, Rule rule = {})
       : session(vocab_size, options, std::move(rule), philox(options.seed, options.stream)) {}
 
-  /// With another source of randomness; options.seed and options.stream are then not used.
+  /// With another source of randomness; options.seed and options.stream are then not used (of a philox, options() tells
+  /// its own).
   session(std::size_t vocab_size, const generate_options& options, Rule rule, Randomness randomness)
       : options_(checked(options, vocab_size)),
         rule_(std::move(rule)),
         chance_(std::move(randomness)),
         law_(vocab_size, options.sampling, {options.end_tokens, options.min_tokens}, options.mask),
         delivery_({options.stop_sequences, options.stop_texts}, options.top_log_probabilities),
-        emission_(options.top_log_probabilities) {}
+        emission_(options.top_log_probabilities) {
+    if constexpr (std::same_as<Randomness, philox>) {
+      options_.seed = chance_.seed();
+      options_.stream = chance_.stream();
+    }
+  }
 
   /// Starts a text, or another one: what the target already holds of it (a prompt shared with the last text, say) is
   /// not fed again. The noise starts anew too: the same prompt gives the same text, unless a session with another
@@ -101,6 +107,10 @@ class session {
   /// sequence to `append` something: `rewind(prompt_size() + delivered())`. They become the prompt, as with `append`.
   /// Throws std::invalid_argument if there are not so many, or for 0; then nothing has changed.
   void rewind(std::size_t size) {
+    if (committed_.empty()) {
+      throw std::invalid_argument(
+          "specdec: expected to go back to a place in the text; there is no text yet: call begin(prompt) first");
+    }
     if (size == 0 || size > committed_.size()) {
       throw std::invalid_argument("specdec: expected to go back to 1 to " + std::to_string(committed_.size()) +
                                   " tokens; got " + std::to_string(size));
@@ -148,13 +158,7 @@ class session {
   /// are no snapshot; then nothing has changed.
   void restore(std::span<const std::byte> bytes) {
     session_state state = from_bytes(bytes, law_.vocab_size(), options_);
-    for (const token_id token : state.committed) require_token(token, "the snapshot");
     const std::size_t waiting = state.waiting.size();
-    if (state.prompt_size > state.committed.size() || waiting > state.committed.size() - state.prompt_size ||
-        state.waiting_top.size() != waiting * options_.top_log_probabilities || state.status > session_status::failed) {
-      throw std::invalid_argument("specdec: the snapshot contradicts itself");
-    }
-    const bool idle = state.committed.empty();
     delivery taken({options_.stop_sequences, options_.stop_texts}, options_.top_log_probabilities);
     std::string bytes_of_token;
     for (std::size_t i = state.prompt_size; i < state.committed.size(); ++i) {
@@ -180,7 +184,7 @@ class session {
     statistics_ = std::move(state.stats);
     forget_target();
     const bool limited = state.status == session_status::max_tokens || state.status == session_status::context_full;
-    status_ = idle ? session_status::idle : limited ? session_status::running : state.status;
+    status_ = limited ? session_status::running : state.status;
     update_status();
   }
 
@@ -297,7 +301,11 @@ class session {
     for (bool ended = false; out.committed < emission_.size() && !ended;) ended = take(out.committed++);
     statistics_.add_round(drafted.size(), kept, v.rejected, v.fell_back, out.committed);
     ++round_;
+    // Stopped in the middle of the round, the text may still have come to its end: then nothing need wait for `resume`.
+    const bool asked_to_stop = status_ == session_status::stopped;
+    if (asked_to_stop) status_ = session_status::running;
     update_status();
+    if (asked_to_stop && running()) status_ = session_status::stopped;
     delivery_.release(status_ != session_status::running && status_ != session_status::stopped);
     out.tokens = delivery_.tokens();
     out.text = delivery_.text();
@@ -349,7 +357,7 @@ class session {
     open_round(const draft* planned, bool known) noexcept : drafted(planned), judged(known) {}
     open_round(const open_round&) noexcept {}
     open_round(open_round&&) noexcept = default;
-    open_round& operator=(const open_round&) noexcept { return *this = open_round(); }
+    open_round& operator=(const open_round& other) noexcept { return &other == this ? *this : *this = open_round(); }
     open_round& operator=(open_round&&) noexcept = default;
     ~open_round() = default;
   };

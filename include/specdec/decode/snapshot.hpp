@@ -8,6 +8,7 @@
 /// at the end. It holds what the text was and where it stood, not what the user chose: that is given again, and the
 /// bytes tell if it was another choice.
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -185,12 +186,55 @@ inline std::uint64_t fingerprint(const generate_options& options) {
   return out.bytes();
 }
 
+/// Throws std::invalid_argument, saying what is wrong, for a state that no session with these options can be in.
+inline void require_sound(const session_state& state, std::size_t vocab_size, const generate_options& options) {
+  const auto require = [](bool sound, const char* claim) {
+    if (!sound) throw std::invalid_argument(std::string("specdec: the snapshot contradicts itself: ") + claim);
+  };
+  const auto known = [vocab_size](token_id token) {
+    return token >= 0 && static_cast<std::size_t>(token) < vocab_size;
+  };
+  const auto& text = state.committed;
+  const auto& waiting = state.waiting;
+  require(std::all_of(text.begin(), text.end(), known), "its text has a token outside the vocabulary");
+  require(state.status <= session_status::failed, "it has an unknown status");
+  require((state.status == session_status::idle) == text.empty(), "only an idle session has no text");
+  require(text.empty() ? state.prompt_size == 0 : state.prompt_size > 0 && state.prompt_size <= text.size(),
+          "its prompt is no part of its text");
+  require(state.fault <= row_fault::nothing_allowed, "it has an unknown fault");
+  require((state.status == session_status::failed) == (state.fault != row_fault::none),
+          "only a session that failed has a fault");
+  require(static_cast<std::uint32_t>(state.stats.rounds) == state.round, "its counts are of other rounds");
+  require(state.stats.evaluated_at.size() == state.stats.accepted_at.size(), "its counts are of several depths");
+  require(waiting.size() <= text.size() - state.prompt_size, "more tokens wait than were generated");
+  require(std::equal(waiting.begin(), waiting.end(), text.end() - static_cast<std::ptrdiff_t>(waiting.size()),
+                     [](const emitted_token& token, token_id id) { return token.id == id; }),
+          "the tokens that wait are not the last of its text");
+  require(std::all_of(waiting.begin(), waiting.end(),
+                      [](const emitted_token& token) { return token.origin <= provenance::target; }),
+          "a token is of unknown origin");
+  require(state.waiting_top.size() == waiting.size() * options.top_log_probabilities,
+          "it has candidates for another number of tokens");
+  require(std::all_of(state.waiting_top.begin(), state.waiting_top.end(),
+                      [known](const candidate& c) { return c.id == -1 || known(c.id); }),
+          "a candidate is outside the vocabulary");
+  const bool by_sequence = state.status == session_status::stop_sequence;
+  if (!by_sequence && state.status != session_status::stop_text) return;
+  const std::size_t stops = by_sequence ? options.stop_sequences.size() : options.stop_texts.size();
+  if (state.stop_index >= stops) {
+    throw std::invalid_argument("specdec: the snapshot's text ended at " + std::string(to_string(state.status)) + " " +
+                                std::to_string(state.stop_index) + "; the options have " + std::to_string(stops));
+  }
+}
+
 /// The state that `to_bytes` wrote. Throws std::invalid_argument, saying what was expected and what came, for bytes
-/// that are no snapshot, are damaged, or were written with another vocabulary, seed, stream or sampling.
+/// that are no snapshot, are damaged, contradict themselves, or were written with another vocabulary, seed, stream or
+/// sampling.
 [[nodiscard]] inline session_state from_bytes(std::span<const std::byte> bytes, std::size_t vocab_size,
                                               const generate_options& options) {
   constexpr std::size_t sum_size = 8;
-  snapshot_format::reader in(bytes);
+  const auto body = bytes.first(bytes.size() - std::min(sum_size, bytes.size()));
+  snapshot_format::reader in(body);
   const auto expect = [&in]<class T>(T expected, const char* what) {
     T came{};
     in(came);
@@ -207,7 +251,7 @@ inline std::uint64_t fingerprint(const generate_options& options) {
   expect(snapshot_format::version, "format");
   std::uint64_t sum = 0;
   snapshot_format::reader(bytes.last(sum_size))(sum);
-  if (sum != snapshot_format::checksum(bytes.first(bytes.size() - sum_size))) {
+  if (sum != snapshot_format::checksum(body)) {
     throw std::invalid_argument("specdec: the snapshot is damaged: its checksum is wrong");
   }
   expect(vocab_size, "a vocabulary of");
@@ -222,6 +266,8 @@ inline std::uint64_t fingerprint(const generate_options& options) {
   }
   session_state state;
   fields(in, state);
+  if (!in.empty()) throw std::invalid_argument("specdec: the snapshot is longer than what it holds");
+  require_sound(state, vocab_size, options);
   return state;
 }
 

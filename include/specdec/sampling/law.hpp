@@ -112,10 +112,12 @@ class law {
         const auto row = rows.row(node);
         edit(row, text_, p);
         if (!p.unmasked.known) study(row, p.without_mask(), params_, p.unmasked);
-        if (p.unmasked.fault != row_fault::none) return false;
-        if (!mask_.behind(text_).allows(token)) return chance.accept(decision, 0.0, q);
-        const double bound = recall(row, p.without_mask(), params_, p.unmasked).probability(token);
-        return chance.accept(decision, bound, exactly, q);
+        // What is wrong with a row may lie under the mask: then there is no bound, but there is a law.
+        if (p.unmasked.fault == row_fault::none) {
+          if (!mask_.allows(text_, token)) return chance.accept(decision, 0.0, q);
+          const double bound = recall(row, p.without_mask(), params_, p.unmasked).probability(token);
+          return chance.accept(decision, bound, exactly, q);
+        }
       }
     }
     const auto p = at(rows, node);
@@ -220,7 +222,7 @@ class law {
   void restrict(const text_so_far& text, mask_follower& mask, place& p) const {
     if (!mask.restricts() || ended(text)) return;
     p.allowed.resize(detail::words_of(vocab_size_));
-    mask.behind(text).fill(p.allowed);
+    mask.fill(text, p.allowed);
     p.masked = true;
   }
 

@@ -63,6 +63,7 @@ class any_mask {
  public:
   any_mask() noexcept = default;
 
+  // Whether it is an any_mask comes first: whether that is a mask depends on its constructors, this one among them.
   template <class M>
   requires(!std::same_as<M, any_mask> && TokenMask<M>) any_mask(M mask)  // NOLINT: a mask is meant to become one
       : held_(std::make_unique<holder<M>>(std::move(mask))) {}
@@ -147,21 +148,50 @@ class mask_follower {
   /// Starts anew, at the beginning of a generated text of about `expected` tokens.
   void restart(std::size_t expected) {
     if (!restricts()) return;
+    broken_ = true;
     taken_.clear();
     taken_.reserve(expected);
     mask_ = initial_;
     broken_ = false;
   }
 
-  /// The mask behind what was generated of `text`. Precondition: restricts(). O(n), and the mask's own cost for the
-  /// tokens that are new or taken back.
-  [[nodiscard]] any_mask& behind(const text_so_far& text) {
+  // What the mask says behind what was generated of `text`. O(n), and the mask's own cost for the question and for the
+  // tokens that are new or taken back.
+
+  /// Whether the token may come. Precondition: restricts().
+  [[nodiscard]] bool allows(const text_so_far& text, token_id token) {
+    return ask(text, [token](any_mask& mask) { return mask.allows(token); });
+  }
+
+  /// Sets the bit of every token that may come, and clears the others. Precondition: restricts().
+  void fill(const text_so_far& text, std::span<std::uint32_t> words) {
+    ask(text, [words](any_mask& mask) { return mask.fill(words), true; });
+  }
+
+  /// The token that must come: the only allowed one, or -1 if there is none, or several, or no mask.
+  [[nodiscard]] token_id forced(const text_so_far& text, std::size_t vocab_size) {
+    if (!restricts()) return -1;
+    words_.resize((vocab_size + 31) / 32);
+    return ask(text, [&](any_mask& mask) { return mask.forced(words_, vocab_size); });
+  }
+
+ private:
+  /// Leads the mask to the text, and asks it there.
+  template <class Question>
+  std::invoke_result_t<Question, any_mask&> ask(const text_so_far& text, Question question) {
     if (broken_) restart(taken_.capacity());
+    broken_ = true;
+    go_to(text);
+    const auto answer = question(mask_);
+    broken_ = false;
+    return answer;
+  }
+
+  void go_to(const text_so_far& text) {
     const std::size_t total = text.generated();
     const auto token = [&text](std::size_t i) { return text[text.prompt_size + i]; };
     std::size_t shared = 0;
     while (shared < std::min(taken_.size(), total) && taken_[shared] == token(shared)) ++shared;
-    broken_ = true;
     if (shared < taken_.size()) {
       mask_.rollback(taken_.size() - shared);
       taken_.resize(shared);
@@ -170,23 +200,13 @@ class mask_follower {
       taken_.push_back(token(shared));
       mask_.advance(taken_.back());
     }
-    broken_ = false;
-    return mask_;
   }
 
-  /// The token that must come behind `text`: the only allowed one, or -1 if there is none, or several, or no mask.
-  [[nodiscard]] token_id forced(const text_so_far& text, std::size_t vocab_size) {
-    if (!restricts()) return -1;
-    words_.resize((vocab_size + 31) / 32);
-    return behind(text).forced(words_, vocab_size);
-  }
-
- private:
   any_mask initial_;
   any_mask mask_;
   std::vector<token_id> taken_;
   std::vector<std::uint32_t> words_;
-  bool broken_ = false;
+  bool broken_ = false;  ///< a call threw: the mask may be anywhere
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

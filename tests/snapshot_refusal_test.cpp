@@ -1,0 +1,193 @@
+// What is not the snapshot of this session is refused, and leaves it as it was.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "plain_text.hpp"
+#include "scenarios.hpp"
+
+namespace {
+
+using specdec::generate_options;
+using specdec::outcome;
+using specdec::session_state;
+using specdec::session_status;
+
+using text_session = specdec::session<>;
+using bytes = std::vector<std::byte>;
+
+/// A session in the middle of its text, to see that a refusal leaves it as it was.
+class refusal : public testing::Test {
+ protected:
+  refusal() {
+    options_.max_tokens = 20;
+    text_ = plain::begun_with(options_);
+    auto target = scenarios::target_model;
+    scenarios::guesser drafter;
+    speculative_generate(text_, target, drafter, [this](const outcome&) { return text_.waiting().empty(); });
+    good_ = text_.snapshot();
+  }
+
+  /// What restoring the bytes is refused with; "" if they are taken.
+  std::string refused(std::span<const std::byte> from) {
+    std::string why;
+    try {
+      text_.restore(from);
+    } catch (const std::invalid_argument& error) {
+      why = error.what();
+    }
+    EXPECT_EQ(text_.snapshot(), good_) << why;
+    return why;
+  }
+
+  std::string refused(const session_state& state) {
+    return refused(specdec::to_bytes(state, scenarios::vocab_size, options_));
+  }
+
+  [[nodiscard]] session_state state() const { return specdec::from_bytes(good_, scenarios::vocab_size, options_); }
+
+  /// The bytes, less the checksum, with one that fits.
+  static bytes sealed(bytes body) {
+    specdec::snapshot_format::writer sum;
+    sum(specdec::snapshot_format::checksum(body));
+    body.insert(body.end(), sum.bytes().begin(), sum.bytes().end());
+    return body;
+  }
+  [[nodiscard]] bytes body() const { return {good_.begin(), good_.end() - 8}; }
+
+  generate_options options_ = scenarios::options_of(scenarios::setting::bounded);
+  text_session text_{scenarios::vocab_size, options_};
+  bytes good_;
+};
+
+TEST_F(refusal, of_bytes_that_are_no_snapshot_or_damaged) {
+  ASSERT_FALSE(text_.waiting().empty());
+  EXPECT_EQ(refused(good_), "");
+  EXPECT_EQ(refused(bytes(100)), "specdec: expected the bytes of a session's snapshot; these begin otherwise");
+  EXPECT_EQ(refused(bytes()), "specdec: expected 8 more bytes in the snapshot; it has 0");
+  for (std::size_t size = 0; size < good_.size(); ++size) {
+    ASSERT_NE(refused(std::span(good_).first(size)), "") << size;
+  }
+  for (std::size_t bit = 0; bit < 8 * good_.size(); ++bit) {
+    bytes flipped = good_;
+    flipped[bit / 8] ^= std::byte{1} << bit % 8;
+    ASSERT_NE(refused(flipped), "") << bit;
+  }
+  bytes flipped = good_;
+  flipped[60] ^= std::byte{1};
+  EXPECT_EQ(refused(flipped), "specdec: the snapshot is damaged: its checksum is wrong");
+  bytes longer = good_;
+  longer.push_back({});
+  EXPECT_NE(refused(longer), "");
+}
+
+TEST_F(refusal, of_a_body_of_another_length_though_the_checksum_fits) {
+  for (std::size_t size = 0; size < body().size(); ++size) {
+    bytes cut = body();
+    cut.resize(size);
+    ASSERT_NE(refused(sealed(cut)), "") << size;
+  }
+  bytes longer = body();
+  longer.push_back({});
+  EXPECT_EQ(refused(sealed(longer)), "specdec: the snapshot is longer than what it holds");
+}
+
+TEST_F(refusal, of_lists_that_claim_to_be_huge) {
+  // Wherever a length stands: a number that no memory could hold is refused before memory is asked for.
+  for (const std::uint64_t huge : {~std::uint64_t{0}, std::uint64_t{1} << 63, std::uint64_t{1} << 40}) {
+    for (std::size_t at = 40; at + 8 <= body().size(); ++at) {
+      bytes changed = body();
+      for (std::size_t i = 0; i < 8; ++i) changed[at + i] = static_cast<std::byte>(huge >> 8 * i & 0xff);
+      text_session text(scenarios::vocab_size, options_);
+      try {
+        text.restore(sealed(changed));
+      } catch (const std::invalid_argument&) {
+        EXPECT_EQ(text.status(), session_status::idle);
+      }
+    }
+  }
+}
+
+TEST_F(refusal, of_the_snapshot_of_another_generation) {
+  const auto with = [this](auto change) {
+    generate_options other = options_;
+    change(other);
+    return refused(text_session(scenarios::vocab_size, other).snapshot());
+  };
+  EXPECT_EQ(refused(text_session(70, {}).snapshot()),
+            "specdec: expected a snapshot with a vocabulary of 72; it has 70");
+  EXPECT_EQ(with([](auto& o) { o.seed = 5; }), "specdec: expected a snapshot with seed 11; it has 5");
+  EXPECT_EQ(with([](auto& o) { o.stream = 5; }), "specdec: expected a snapshot with stream 3; it has 5");
+  const std::string settings =
+      "specdec: the snapshot was taken with other sampling parameters, end tokens, min_tokens, mask or "
+      "top_log_probabilities";
+  EXPECT_EQ(with([](auto& o) { o.sampling.temperature = 0.9; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.top_k = 5; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.top_p = 0.5; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.min_p = 0.1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.order = specdec::filter_order::llama_cpp; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.repetition_penalty = 1.1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.frequency_penalty = 1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.presence_penalty = 1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.penalty_window = 1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.penalize_prompt = false; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.sampling.bias = {{1, 1.0}}; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.min_tokens = 1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.end_tokens = {1}; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.top_log_probabilities = 1; }), settings);
+  EXPECT_EQ(with([](auto& o) { o.mask = {}; }), settings);
+}
+
+TEST_F(refusal, of_a_state_that_contradicts_itself) {
+  const auto with = [this](auto change) {
+    session_state changed = state();
+    change(changed);
+    const std::string why = refused(changed);
+    const std::string begin = "specdec: the snapshot contradicts itself: ";
+    return why.starts_with(begin) ? why.substr(begin.size()) : why;
+  };
+  EXPECT_EQ(with([](auto&) {}), "");
+  const std::string text = "its text has a token outside the vocabulary";
+  EXPECT_EQ(with([](auto& s) { s.committed[1] = 72; }), text);
+  EXPECT_EQ(with([](auto& s) { s.committed[1] = -1; }), text);
+  const std::string idle = "only an idle session has no text";
+  EXPECT_EQ(with([](auto& s) { s.committed.clear(); }), idle);
+  EXPECT_EQ(with([](auto& s) { s.status = session_status::idle; }), idle);
+  EXPECT_EQ(with([](auto& s) { s.status = static_cast<session_status>(9); }), "it has an unknown status");
+  const std::string prompt = "its prompt is no part of its text";
+  EXPECT_EQ(with([](auto& s) { s.prompt_size = 0; }), prompt);
+  EXPECT_EQ(with([](auto& s) { s.prompt_size = s.committed.size() + 1; }), prompt);
+  EXPECT_EQ(with([](auto& s) { s.prompt_size = std::numeric_limits<std::size_t>::max(); }), prompt);
+  EXPECT_EQ(with([](auto& s) { s.fault = static_cast<specdec::row_fault>(200); }), "it has an unknown fault");
+  const std::string fault = "only a session that failed has a fault";
+  EXPECT_EQ(with([](auto& s) { s.fault = specdec::row_fault::nan; }), fault);
+  EXPECT_EQ(with([](auto& s) { s.status = session_status::failed; }), fault);
+  EXPECT_EQ(with([](auto& s) { ++s.round; }), "its counts are of other rounds");
+  EXPECT_EQ(with([](auto& s) { s.stats.accepted_at.push_back(1); }), "its counts are of several depths");
+  EXPECT_EQ(with([](auto& s) { s.prompt_size = s.committed.size(); }), "more tokens wait than were generated");
+  EXPECT_EQ(with([](auto& s) { s.waiting[0].id ^= 1; }), "the tokens that wait are not the last of its text");
+  EXPECT_EQ(with([](auto& s) { s.waiting[0].origin = static_cast<specdec::provenance>(2); }),
+            "a token is of unknown origin");
+  EXPECT_EQ(with([](auto& s) { s.waiting_top.pop_back(); }), "it has candidates for another number of tokens");
+  const std::string candidate = "a candidate is outside the vocabulary";
+  EXPECT_EQ(with([](auto& s) { s.waiting_top[0].id = 72; }), candidate);
+  EXPECT_EQ(with([](auto& s) { s.waiting_top[0].id = -2; }), candidate);
+  EXPECT_EQ(with([](auto& s) {
+              s.status = session_status::stop_text;
+              s.stop_index = 4;
+            }),
+            "specdec: the snapshot's text ended at stop_text 4; the options have 4");
+  EXPECT_EQ(with([](auto& s) {
+              s.status = session_status::stop_sequence;
+              s.stop_index = std::numeric_limits<std::size_t>::max();
+            }),
+            "specdec: the snapshot's text ended at stop_sequence 18446744073709551615; the options have 20");
+}
+
+}  // namespace
