@@ -155,8 +155,15 @@ std::string name_of(const char* table, const std::string& what, bool cold) {
   return std::string(table) + "|" + what + "|" + (cold ? "cold" : "hot");
 }
 
+/// The names in the order of the tables; the runs come in random order.
+std::vector<std::string>& order() {
+  static std::vector<std::string> names;
+  return names;
+}
+
 template <class Body>
 void add(const std::string& name, Body body) {
+  order().push_back(name);
   benchmark::RegisterBenchmark(name.c_str(), [body](benchmark::State& state) mutable {
     for (auto _ : state) body();
   });
@@ -353,14 +360,14 @@ class tables : public benchmark::BenchmarkReporter {
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
       const std::string name = run.run_name.function_name;
-      if (times_.count(name) == 0) order_.push_back(name);
       times_[name].push_back(run.real_accumulated_time / static_cast<double>(run.iterations) * 1e6);
     }
   }
 
   void Finalize() override {
     std::string table;
-    for (const std::string& name : order_) {
+    for (const std::string& name : order()) {
+      if (times_.count(name) == 0) continue;
       const std::size_t first = name.find('|');
       const std::size_t second = name.rfind('|');
       const std::string place = name.substr(second + 1);
@@ -415,7 +422,6 @@ class tables : public benchmark::BenchmarkReporter {
                 worst * 100);
   }
 
-  std::vector<std::string> order_;
   std::map<std::string, std::vector<double>> times_;
 };
 

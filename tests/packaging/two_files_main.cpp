@@ -14,6 +14,10 @@ int main(int argc, char** argv) {
     std::puts("skipped: this machine has no AVX2");
     return 77;
   }
+  if (argc > 1 && std::strcmp(argv[1], "avx512f") == 0 && !__builtin_cpu_supports("avx512f")) {
+    std::puts("skipped: this machine has no AVX-512");
+    return 77;
+  }
 #endif
   const std::string one = first();
   const std::string other = second();

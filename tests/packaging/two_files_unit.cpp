@@ -42,7 +42,7 @@ std::string UNIT() {
   hashed_model draft(63);
   const std::vector<specdec::token_id> prompt{1};
   const auto result = specdec::speculative_generate(
-      target, draft, prompt, {.gamma = 4, .max_tokens = 64, .sampling = {.temperature = 0.8}, .seed = 5});
+      target, draft, prompt, {.gamma = 4, .max_tokens = 64, .sampling = {.temperature = 0.8, .top_p = 0.97}, .seed = 5});
   std::string text;
   for (const specdec::emitted_token& token : result.tokens) {
     text += std::to_string(token.id) + (token.origin == specdec::provenance::target ? " " : "' ") +

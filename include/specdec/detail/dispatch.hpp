@@ -4,8 +4,8 @@
 /// @file
 /// The passes of passes.hpp for several instruction sets in one program, and the choice between them at run time.
 ///
-/// All give the same bits. On x86-64 there are `baseline` (SSE2), `avx2` and `avx512` (F, BW and DQ; no pass uses fused
-/// multiply-add, which would change bits). On other processors `baseline` is what the compiler's own vectors come to:
+/// All give the same bits. On x86-64 there are `baseline` (SSE2), `avx2` and `avx512` (F, BW and DQ; no pass
+/// uses fused multiply-add, which would change bits). On other processors `baseline` is what the compiler's own vectors come to:
 /// NEON on AArch64. `scalar` takes one number at a time; it is all there is without vector extensions, and what the
 /// others are tested against.
 ///

@@ -177,6 +177,12 @@ SPECDEC_INLINE void load(const float16* from, part<Width, Real>& to) noexcept {
     using words = part<Width, std::uint32_t>;
     halves h;
     std::memcpy(&h, from, sizeof h);
+#if !defined(__clang__) && defined(__x86_64__)
+    if constexpr (Width == 64) {
+      asm("{vcvtph2ps %1, %0|vcvtph2ps %0, %1}" : "=v"(to) : "v"(h));
+      return;
+    }
+#endif
     const words bits = __builtin_convertvector(h, words);
     const words magnitude = (bits & float16::magnitude_mask) << float16::shift;
     part<Width, Real> scaled;

@@ -38,7 +38,7 @@ struct passes {
   static constexpr Real infinity = std::numeric_limits<Real>::infinity();
 
   /// The greatest logit; NaN are passed over.
-  static SPECDEC_INLINE Real greatest(const T* x, std::size_t size) noexcept {
+  static SPECDEC_INLINE Real greatest(const Real* x, std::size_t size) noexcept {
     reals highest[batch];
     SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) highest[k] = reals{} - infinity;
     for (std::size_t i = 0; i < size; i += batch * step) {
@@ -66,8 +66,20 @@ struct passes {
   /// A NaN or +inf in a block makes its sum NaN; -inf has weight 0.
   static SPECDEC_INLINE void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {
     for (std::size_t begin = 0; begin < size; begin += block_size, ++out) {
-      const T* from = x + begin;
+      const T* stored = x + begin;
       const std::size_t count = std::min(block_size, size - begin);
+      // What is stored in 16 bits is converted once.
+      alignas(64) Real converted[std::is_same_v<T, Real> ? 1 : block_size];
+      const Real* from = converted;
+      if constexpr (std::is_same_v<T, Real>) {
+        from = stored;
+      } else {
+        for (std::size_t i = 0; i < count; i += batch * step) {
+          reals v[batch];
+          load_batch(stored + i, v);
+          SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) store<Width, Real>(converted + i + k * step, v[k]);
+        }
+      }
       const Real maximum = greatest(from, count);
       // Without a number in the block, any reference does: every weight is 0, or NaN.
       const Real reference = maximum == -infinity ? Real{0} : maximum;
@@ -75,7 +87,7 @@ struct passes {
       for (std::size_t i = 0; i < count; i += batch * step) {
         reals v[batch];
         load_batch(from + i, v);
-        prefetch_batch(from + block_size + i);
+        prefetch_batch(stored + block_size + i);
         weigh<Width, Real>(v, reference, scale);
         add(v, sums);
       }

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Builds the benchmarks of verification and prints their tables, then what including the library costs a compiler:
+#
+#   bash benchmarks/run.sh                                       everything, in about two minutes
+#   bash benchmarks/run.sh --benchmark_filter='filtered law'     only some tables; any option of Google Benchmark's
+#
+# COLD_MIB sets how many MiB the cold rows cycle through (640). Starts from a bare Debian 12 or Ubuntu 24.04: missing
+# packages are installed (examples/install_packages.sh).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bash examples/install_packages.sh \
+  cmake ninja-build g++ libbenchmark-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev >&2
+
+printf "Building\n" >&2
+log=$(mktemp)
+object=$(mktemp)
+trap 'rm -f "$log" "$object"' EXIT
+if ! { cmake --preset release -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_BUILD_BENCHMARKS=ON &&
+  cmake --build --preset release --target verifier; } >"$log" 2>&1; then
+  cat "$log" >&2
+  printf 'run.sh: the benchmarks could not be built; the messages are above\n' >&2
+  exit 1
+fi
+
+printf 'processor:%s\n' "$(sed -n 's/^model name[^:]*://p' /proc/cpuinfo | head -n 1)"
+build/release/benchmarks/verifier "$@"
+(($# == 0)) || exit 0
+
+printf '\nCompiling #include <specdec/specdec.hpp> alone, -std=c++20 -O2\n'
+for compiler in g++ clang++; do
+  command -v "$compiler" >/dev/null || continue
+  best=
+  for _ in 1 2 3 4 5; do
+    began=$(date +%s%N)
+    printf '#include <specdec/specdec.hpp>\n' | "$compiler" -std=c++20 -O2 -Iinclude -x c++ -c -o "$object" -
+    took=$((($(date +%s%N) - began) / 1000000))
+    if [[ -z $best ]] || ((took < best)); then best=$took; fi
+  done
+  printf '%-36s %10d ms, the best of five\n' "$("$compiler" --version | head -n 1)" "$best"
+done
