@@ -110,7 +110,10 @@ findings run(const options& asked, const model_pair& models, const terminal* out
 
 int main_of(int argc, const char* const* argv) {
   const std::optional<options> asked = parse(argc, argv);
-  if (!asked) return success;
+  if (!asked) {
+    terminal(stdout, false).close();
+    return success;
+  }
   const model_pair models = load_models(*asked);
   const terminal out(stdout, asked->color), log(stderr, asked->color);
   const findings found = run(*asked, models, asked->json ? nullptr : &out);
@@ -119,6 +122,7 @@ int main_of(int argc, const char* const* argv) {
   } else {
     log.write_styled(to_table(*asked, models, found, log));
   }
+  out.close();
   return success;
 }
 

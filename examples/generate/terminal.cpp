@@ -42,6 +42,10 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::runtime_error cannot_write() {
+  return std::runtime_error(fmt::format("the output cannot be written: {}", std::strerror(errno)));
+}
+
 }  // namespace
 
 terminal::terminal(std::FILE* stream, bool color_allowed)
@@ -64,8 +68,12 @@ void terminal::write(style as, std::string_view text) const {
 
 void terminal::write_styled(std::string_view text) const {
   if (std::fwrite(text.data(), 1, text.size(), stream_) != text.size() || std::fflush(stream_) != 0) {
-    throw std::runtime_error(fmt::format("the output cannot be written: {}", std::strerror(errno)));
+    throw cannot_write();
   }
+}
+
+void terminal::close() const {
+  if (std::fclose(stream_) != 0) throw cannot_write();
 }
 
 }  // namespace generate

@@ -30,6 +30,9 @@ class terminal {
   /// Writes text that `styled` made.
   void write_styled(std::string_view text) const;
 
+  /// Ends the output: what a file system found wrong late is told too. Throws as `write`.
+  void close() const;
+
  private:
   std::FILE* stream_;
   bool is_terminal_;

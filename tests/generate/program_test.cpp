@@ -320,10 +320,17 @@ TEST_F(program, works_on_texts_of_one_token) {
   EXPECT_NE(got.err.find("1 token,"), std::string::npos) << got.err;
 }
 
-TEST_F(program, reports_a_full_disk) {
+TEST_F(program, reports_output_that_is_lost) {
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "needs /dev/full";
-  const int status = std::system("'" SPECDEC_GENERATE "' -p Once -n 4 --no-baseline </dev/null >/dev/full 2>/dev/null");
-  EXPECT_EQ(WEXITSTATUS(status), 1);
+  for (const std::string given : {"-p Once -n 4 --no-baseline", "-p Once -n 4 --json", "--help", "--version"}) {
+    for (const std::string lost : {">/dev/full", ">&-"}) {
+      const std::string command =
+          "'" SPECDEC_GENERATE "' " + given + " </dev/null 2>'" + file("err").string() + "' " + lost;
+      const int status = std::system(command.c_str());
+      EXPECT_EQ(WEXITSTATUS(status), 1) << command;
+      EXPECT_EQ(contents(file("err")).rfind("generate: the output cannot be written: ", 0), 0U) << command;
+    }
+  }
 }
 
 }  // namespace
