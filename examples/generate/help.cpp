@@ -32,6 +32,12 @@ Text
   -p,  --prompt TEXT       where the text begins [a line of ours]
   -f,  --file FILE         read the prompt from a file, '-' for standard input
   -n,  --predict N         how many tokens to generate at most [{predict}]
+  --min-tokens N           the end-of-text token cannot come before N tokens [0]
+  -r,  --reverse-prompt, --stop TEXT
+                           end the text before TEXT, which is not printed; repeatable. \n, \r, \t, \\ and \xHH
+                           are understood
+  --samples N              N texts from the prompt, which is read once: the seed's streams 0 to N-1. They are measured
+                           together, and not without speculation
   --temp T                 temperature; 0 always takes the likeliest token [{temperature}]
   --top-k K                choose among the K likeliest tokens, 0 for all [{top_k}]
   --top-p P                choose among the likeliest tokens that together reach probability P [{top_p}]
@@ -47,14 +53,21 @@ Speculation
   --draft-max, --gamma N   tokens drafted per call of the target; 'auto' measures which number is best, and may
                            differ from run to run [{gamma}]
   --draft-top K            draft from the K likeliest tokens, 0 for all [{draft_top}]
+  --trace                  tell on standard error of every round, in a line: the drafted tokens (✓ kept, ✗ rejected,
+                           · not judged), and the target's own. The text follows at its end
   --no-baseline            do not measure generation without speculation
 
 Machine and output
   -t,  --threads N         threads that compute [one per processor]
   --json                   print one JSON object with text, tokens, settings and measurements
+  --logprobs N             with --json, give every token the N likeliest in its place [0]
+  --logprobs-of law|model  take log-probabilities from the law that tokens are chosen from, or from the model's own,
+                           before temperature, penalties and cuts [law]
   --no-color               no colour; nor is there any if NO_COLOR is set or the output is not a terminal
   -h,  --help              print this
   --version                print the version
+
+Ctrl-C ends the text; what was generated stays and is measured, with exit status 130. A second one kills.
 )";
 
 }  // namespace

@@ -94,7 +94,8 @@ std::optional<options> parse(int argc, const char* const* argv) {
   const std::filesystem::path bundled(SPECDEC_MODELS_DIR);
   std::string target = (bundled / "target.gguf").string();
   std::string draft = (bundled / "draft.gguf").string();
-  std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast;
+  std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens, samples, logprobs,
+      logprobs_of;
   std::vector<sampling_option> sampling_options = list_sampling_options(result.sampling);
   bool help = false, version = false, no_baseline = false, no_color = false;
 
@@ -108,6 +109,15 @@ std::optional<options> parse(int argc, const char* const* argv) {
   const CLI::Option& prompt_given = *app.add_option("-p,--prompt", prompt)->type_name("value");
   const CLI::Option& file_given = *app.add_option("-f,--file", file)->type_name("value");
   const CLI::Option& predict_given = *app.add_option("-n,--predict", predict)->type_name("value");
+  const CLI::Option& min_tokens_given = *app.add_option("--min-tokens", min_tokens)->type_name("value");
+  // Not into a vector: CLI11 would read lists in brackets into it.
+  const CLI::Option& stop_given = *app.add_option("-r,--reverse-prompt,--stop")
+                                       ->type_name("value")
+                                       ->expected(1)
+                                       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const CLI::Option& samples_given = *app.add_option("--samples", samples)->type_name("value");
+  const CLI::Option& logprobs_given = *app.add_option("--logprobs", logprobs)->type_name("value");
+  const CLI::Option& logprobs_of_given = *app.add_option("--logprobs-of", logprobs_of)->type_name("value");
   const CLI::Option& gamma_given = *app.add_option("--draft-max,--gamma", gamma)->type_name("value");
   for (sampling_option& option : sampling_options) app.add_option(option.name, option.text)->type_name("value");
   const CLI::Option& seed_given = *app.add_option("-s,--seed", seed)->type_name("value");
@@ -115,6 +125,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
   const CLI::Option& draft_top_given = *app.add_option("--draft-top", draft_top)->type_name("value");
   const CLI::Option& weights_given = *app.add_option("--weights", weights)->type_name("value");
   const CLI::Option& ballast_given = *app.add_option("--ballast", ballast)->type_name("value");
+  app.add_flag("--trace", result.trace);
   app.add_flag("--json", result.json);
   app.add_flag("--no-baseline", no_baseline);
   app.add_flag("--no-color", no_color);
@@ -142,6 +153,30 @@ std::optional<options> parse(int argc, const char* const* argv) {
   if (draft != "none") result.draft = draft;
   if (!predict_given.empty()) {
     result.predict = parse_number<std::size_t>("--predict", predict, 1, any_size, "a number of tokens from 1 up");
+  }
+  if (!min_tokens_given.empty()) {
+    result.min_tokens =
+        parse_number<std::size_t>("--min-tokens", min_tokens, 0, any_size, "a number of tokens from 0 up");
+  }
+  for (const std::string& text : stop_given.results()) {
+    if (text.empty()) throw usage_error("--stop: expected a text; got an empty one");
+    result.stop_texts.push_back(unescaped(text));
+  }
+  if (!samples_given.empty()) {
+    result.samples = parse_number<std::uint32_t>("--samples", samples, 1, std::numeric_limits<std::uint32_t>::max(),
+                                                 "a number of texts from 1 up");
+  }
+  if (!logprobs_given.empty()) {
+    result.top_log_probabilities =
+        parse_number<std::size_t>("--logprobs", logprobs, 0, any_size, "a number of tokens from 0 up");
+  }
+  if (logprobs_of == "model") {
+    result.log_probabilities = specdec::log_probability_of::model;
+  } else if (!logprobs_of_given.empty() && logprobs_of != "law") {
+    throw usage_error(fmt::format("--logprobs-of: expected law or model; got '{}'", logprobs_of));
+  }
+  if (!result.json && !(logprobs_given.empty() && logprobs_of_given.empty())) {
+    throw usage_error("--logprobs and --logprobs-of: expected --json with them, since only that tells them");
   }
   if (gamma == "auto") {
     result.gamma.reset();

@@ -34,4 +34,25 @@ std::size_t parse_size(std::string_view name, std::string_view text) {
   return static_cast<std::size_t>(value * unit);
 }
 
+std::string unescaped(std::string_view text) {
+  constexpr std::string_view names = "nrt\\", values = "\n\r\t\\";
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t name = text.size() > 1 && text[0] == '\\' ? names.find(text[1]) : std::string_view::npos;
+    unsigned char byte = 0;
+    if (name != std::string_view::npos) {
+      result += values[name];
+      text.remove_prefix(2);
+    } else if (text.size() >= 4 && text.starts_with("\\x") &&
+               std::from_chars(text.data() + 2, text.data() + 4, byte, 16).ptr == text.data() + 4) {
+      result += static_cast<char>(byte);
+      text.remove_prefix(4);
+    } else {
+      result += text.front();
+      text.remove_prefix(1);
+    }
+  }
+  return result;
+}
+
 }  // namespace generate

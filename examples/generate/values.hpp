@@ -32,6 +32,9 @@ template <class Number>
 /// A number of parameters such as 150M. Throws `usage_error` if it is none.
 [[nodiscard]] std::size_t parse_size(std::string_view name, std::string_view text);
 
+/// The text that is meant where \n, \r, \t, \\ and \xHH stand for what is awkward to type. Any other backslash is one.
+[[nodiscard]] std::string unescaped(std::string_view text);
+
 }  // namespace generate
 
 #endif  // GENERATE_VALUES_HPP

@@ -22,8 +22,10 @@ TEST_F(program, explains_itself) {
   const answer help = run({"--help"});
   EXPECT_EQ(help.code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* option : {"--model", "-md", "--prompt", "--file", "--predict", "--gamma", "--temp", "--seed",
-                             "--threads", "--weights", "--ballast", "--json", "--no-baseline", "--no-color"}) {
+  for (const char* option :
+       {"--model",          "-md",       "--prompt",     "--file",    "--predict", "--gamma",       "--temp",
+        "--seed",           "--threads", "--weights",    "--ballast", "--json",    "--no-baseline", "--no-color",
+        "--reverse-prompt", "--stop",    "--min-tokens", "--samples", "--trace",   "--logprobs",    "--logprobs-of"}) {
     EXPECT_NE(help.out.find(option), std::string::npos) << option;
   }
   const answer version = run({"--version"});
