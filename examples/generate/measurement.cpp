@@ -80,7 +80,7 @@ void cost_meter::measure(speculative_generator& generator, text_drafter& drafter
   specdec::philox chance(session.options().seed, session.options().stream);
   specdec::draft drafted;
   // From the end backwards, so that the contexts always hold the text before the place.
-  for (std::size_t i = places; i-- > 0;) {
+  for (std::size_t i = places; i-- > 0 && !interruption::stop_requested();) {
     const std::size_t place = first + (last - first) * i / (places - 1);
     const std::size_t gamma = sizes_.back() - 1;
     const specdec::draft_request request{.context = std::span(text).first(place + 1),

@@ -103,8 +103,8 @@ class cost_meter {
   /// Calls of the target are measured for these numbers of tokens, ascending, the first being 1.
   explicit cost_meter(std::span<const std::size_t> sizes) : sizes_(sizes.begin(), sizes.end()), calls_(sizes.size()) {}
 
-  /// Measures at some places of the text that the generator has just made, if it is long enough. Leaves the contexts
-  /// shorter.
+  /// Measures at some places of the text that the generator has just made, if it is long enough and the user does
+  /// not interrupt it. Leaves the contexts shorter.
   void measure(speculative_generator& generator, text_drafter& drafter);
 
   /// Medians so far, for all numbers of tokens up to the last of `sizes`, interpolated between them; nothing if no text
