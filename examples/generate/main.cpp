@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -12,70 +13,72 @@
 
 #include <specdec/specdec.hpp>
 
+#include "interruption.hpp"
 #include "measurement.hpp"
 #include "models.hpp"
 #include "options.hpp"
 #include "report.hpp"
+#include "round_trace.hpp"
 #include "terminal.hpp"
-#include "utf8.hpp"
+#include "text_stream.hpp"
 
 namespace generate {
 namespace {
 
-constexpr int success = 0, failure = 1, wrong_usage = 2;
-
-/// Takes tokens as they come: keeps what text each of them completed, and shows it.
-class text_stream {
- public:
-  /// Shows nothing if `out` is null.
-  text_stream(const toy::tokenizer& tokenizer, const terminal* out) : tokenizer_(&tokenizer), out_(out) {}
-
-  void operator()(const specdec::outcome& round) {
-    for (const specdec::emitted_token& token : round.tokens) {
-      texts_.push_back(characters_.push(tokenizer_->piece(token.id)));
-      show(token.origin == specdec::provenance::drafted ? style::drafted : style::plain, texts_.back());
-    }
-  }
-
-  /// Ends the text and returns what each token completed.
-  std::vector<std::string> finish() {
-    const std::string rest = characters_.finish();
-    if (!rest.empty()) texts_.back() += rest;
-    show(style::plain, rest);
-    show(style::plain, "\n");
-    return std::move(texts_);
-  }
-
- private:
-  void show(style as, std::string_view text) const {
-    if (out_ != nullptr) out_->write(as, text);
-  }
-
-  const toy::tokenizer* tokenizer_;
-  const terminal* out_;
-  utf8_stream characters_;
-  std::vector<std::string> texts_;
-};
+constexpr int success = 0, failure = 1, wrong_usage = 2, interrupted = 130;
 
 specdec::generate_options generation_options(const options& asked, const toy::tokenizer& tokenizer) {
   specdec::generate_options result{.max_tokens = asked.predict, .sampling = asked.sampling, .seed = asked.seed};
   if (!asked.ignore_eos && tokenizer.eos()) result.end_tokens = {*tokenizer.eos()};
+  result.min_tokens = asked.min_tokens;
+  result.stop_texts = asked.stop_texts;
+  result.detokenize = [tokenizer](specdec::token_id token, std::string& text) { text += tokenizer.piece(token); };
+  result.log_probabilities = asked.log_probabilities;
+  result.top_log_probabilities = asked.top_log_probabilities;
   return result;
 }
 
-/// Generates the text once, shown as it comes.
+/// Where a run shows what it does. Without an `out` it shows no text.
+struct screens {
+  const terminal* out;
+  const terminal* log;
+};
+
+/// Generates the texts, shown as they come.
 template <class Generator>
-void generate_text(Generator& generator, text_stream& stream, findings& found) {
-  found.generated = generator.run(stream);
-  found.texts = stream.finish();
-  found.measured = {found.generated.stats, 1};
+void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const screens& screen, Generator& generator,
+                    findings& found) {
+  // Lines about rounds would fall into the middle of the text, if one terminal shows both.
+  text_stream stream(tokenizer, screen.out,
+                     asked.trace ? text_stream::showing::at_its_end : text_stream::showing::as_it_comes);
+  const round_trace trace(tokenizer, *screen.log);
+  const std::uint32_t count = asked.samples.value_or(1);
+  found.measured.runs = 1;
+  // However early the user interrupts it, there is a text, if an empty one.
+  for (std::uint32_t i = 0; i == 0 || (i < count && !interruption::stop_requested()); ++i) {
+    if (asked.samples) {
+      const std::string_view space = i == 0 ? "" : "\n";
+      if (asked.trace) trace.heading(fmt::format("{}=== rounds of sample {} of {} ===\n", space, i + 1, count));
+      stream.show(style::heading, fmt::format("{}=== sample {} of {} ===\n", space, i + 1, count));
+    }
+    stream.show(style::prompt, asked.prompt);
+    sample made;
+    made.generated = generator.run(i, static_cast<std::size_t>(-1), [&](const specdec::outcome& round) {
+      if (asked.trace) trace(round, generator.text());
+      stream(round);
+    });
+    if (asked.trace && i == 0) trace.finish();
+    made.text = stream.finish();
+    made.stop_text = stop_text_of(generator.text());
+    add(found.measured.stats, made.generated.stats);
+    found.samples.push_back(std::move(made));
+  }
 }
 
-findings run(const options& asked, const model_pair& models, const terminal* out) {
+findings run(const options& asked, const model_pair& models, const screens& screen) {
   const toy::tokenizer& tokenizer = models.target.tokenizer;
   const std::vector<specdec::token_id> prompt = tokenizer.encode(asked.prompt);
   specdec::generate_options generation = generation_options(asked, tokenizer);
-  text_stream stream(tokenizer, out);
   findings found;
   found.prompt_tokens = prompt.size();
   specdec::no_draft nothing;
@@ -83,8 +86,7 @@ findings run(const options& asked, const model_pair& models, const terminal* out
   if (!models.draft || asked.gamma == 0U) {
     plain_generator plain(models.target.model, nothing, generation);
     found.reading = plain.read(prompt);
-    if (out != nullptr) out->write(style::prompt, asked.prompt);
-    generate_text(plain, stream, found);
+    generate_texts(asked, tokenizer, screen, plain, found);
     return found;
   }
 
@@ -94,32 +96,36 @@ findings run(const options& asked, const model_pair& models, const terminal* out
   found.reading = speculative.read(prompt);
   if (!asked.gamma) choose_gamma(speculative, drafter);
   found.gamma = drafter.policy().gamma;
-  if (out != nullptr) out->write(style::prompt, asked.prompt);
-  generate_text(speculative, stream, found);
-  if (!asked.baseline || found.gamma == 0) return found;
+  generate_texts(asked, tokenizer, screen, speculative, found);
+  if (!asked.baseline || asked.samples || found.gamma == 0 || interruption::stop_requested()) return found;
 
-  // As many tokens as with speculation, wherever another text would have ended.
-  generation.max_tokens = found.generated.tokens.size();
-  generation.end_tokens.clear();
+  // As many tokens as with speculation, those of a stop text too, wherever another text would have ended.
+  generation.max_tokens = generation.min_tokens = found.measured.stats.delivered;
+  generation.stop_texts.clear();
   plain_generator plain(models.target.model, nothing, generation);
   plain.read(prompt);
   found.compared = compare(speculative, drafter, plain);
-  found.measured = found.compared->speculative;
+  if (found.compared) found.measured = found.compared->speculative;
   return found;
 }
 
 int main_of(int argc, const char* const* argv) {
   const std::optional<options> asked = parse(argc, argv);
-  if (!asked) return success;
+  if (!asked) {
+    terminal(stdout, false).close();
+    return success;
+  }
   const model_pair models = load_models(*asked);
   const terminal out(stdout, asked->color), log(stderr, asked->color);
-  const findings found = run(*asked, models, asked->json ? nullptr : &out);
+  interruption::listen();
+  const findings found = run(*asked, models, {asked->json ? nullptr : &out, &log});
   if (asked->json) {
     out.write_styled(to_json(*asked, models, found));
   } else {
     log.write_styled(to_table(*asked, models, found, log));
   }
-  return success;
+  out.close();
+  return interruption::stop_requested() ? interrupted : success;
 }
 
 /// One line on standard error. If that cannot be written either, the exit code must do: nothing throws here.

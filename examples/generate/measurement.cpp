@@ -43,6 +43,25 @@ std::vector<double> survival_of(const specdec::statistics& stats, std::size_t ga
   return survival;
 }
 
+void add(specdec::statistics& sum, const specdec::statistics& one) {
+  sum.rounds += one.rounds;
+  sum.proposed += one.proposed;
+  sum.evaluated += one.evaluated;
+  sum.accepted += one.accepted;
+  sum.emitted += one.emitted;
+  sum.delivered += one.delivered;
+  sum.cut += one.cut;
+  sum.residual_fallbacks += one.residual_fallbacks;
+  sum.reserve(one.evaluated_at.size());
+  for (std::size_t i = 0; i < one.evaluated_at.size(); ++i) {
+    sum.evaluated_at[i] += one.evaluated_at[i];
+    sum.accepted_at[i] += one.accepted_at[i];
+  }
+  sum.draft_seconds += one.draft_seconds;
+  sum.target_seconds += one.target_seconds;
+  sum.verify_seconds += one.verify_seconds;
+}
+
 void cost_meter::measure(speculative_generator& generator, text_drafter& drafter) {
   constexpr std::size_t places = 6;
   const auto& session = generator.text();
@@ -61,7 +80,7 @@ void cost_meter::measure(speculative_generator& generator, text_drafter& drafter
   specdec::philox chance(session.options().seed, session.options().stream);
   specdec::draft drafted;
   // From the end backwards, so that the contexts always hold the text before the place.
-  for (std::size_t i = places; i-- > 0;) {
+  for (std::size_t i = places; i-- > 0 && !interruption::stop_requested();) {
     const std::size_t place = first + (last - first) * i / (places - 1);
     const std::size_t gamma = sizes_.back() - 1;
     const specdec::draft_request request{.context = std::span(text).first(place + 1),
@@ -96,7 +115,7 @@ std::optional<costs> cost_meter::result() const {
   return found;
 }
 
-comparison compare(speculative_generator& speculative, text_drafter& drafter, plain_generator& plain) {
+std::optional<comparison> compare(speculative_generator& speculative, text_drafter& drafter, plain_generator& plain) {
   constexpr std::size_t fewest_runs = 3;
   constexpr std::size_t most_runs = 9;
   constexpr double enough_seconds = 3;
@@ -108,6 +127,7 @@ comparison compare(speculative_generator& speculative, text_drafter& drafter, pl
   while (with.size() < fewest_runs || (with.size() < most_runs && spent < enough_seconds)) {
     without.push_back(plain.run(no_sink).stats);
     with.push_back(speculative.run(no_sink).stats);
+    if (interruption::stop_requested()) return std::nullopt;
     parts.measure(speculative, drafter);
     spent += with.back().seconds() + without.back().seconds();
   }
@@ -128,7 +148,7 @@ void choose_gamma(speculative_generator& generator, text_drafter& drafter) {
   constexpr std::size_t rounds = 16;
   constexpr std::size_t fallback = 2;
   drafter.policy().gamma = sizes.back() - 1;
-  const auto pilot = generator.run(rounds, no_sink);
+  const auto pilot = generator.run(0, rounds, no_sink);
   cost_meter meter(sizes);
   meter.measure(generator, drafter);
   const auto found = meter.result();

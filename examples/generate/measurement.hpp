@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
@@ -15,9 +16,11 @@
 #include <model.hpp>
 #include <specdec/specdec.hpp>
 
+#include "interruption.hpp"
+
 namespace generate {
 
-/// A context of the target's own and what drafts for it, generating one text as often as wanted.
+/// A context of the target's own and what drafts for it, generating texts behind one prompt as often as wanted.
 ///
 /// Both keep what they have read, so every run starts behind the prompt: its time is that of generation alone.
 template <specdec::Drafter Draft>
@@ -25,8 +28,8 @@ class generator {
  public:
   /// The drafter is referenced, not owned. Throws std::invalid_argument for bad options.
   generator(const toy::model& target, Draft& drafter, const specdec::generate_options& options)
-      : target_(target), drafter_(&drafter), session_(target.vocab_size(), options) {
-    session_.limit(target_.capacity());
+      : target_(target), drafter_(&drafter), prompt_(target.vocab_size(), options), text_(prompt_) {
+    prompt_.limit(target_.capacity());
   }
 
   /// Reads the prompt, in one round whose tokens are dropped, and returns that round's statistics.
@@ -35,40 +38,49 @@ class generator {
     // The first use of memory is not the prompt's fault.
     (void)target_.decode(prompt.first(std::min<std::size_t>(prompt.size(), 1)), 0);
     target_.truncate(0);
-    prompt_.assign(prompt.begin(), prompt.end());
-    run(1, [](const specdec::outcome&) {});
-    return session_.stats();
+    prompt_.begin(prompt);
+    text_ = prompt_;
+    specdec::speculative_generate(text_, target_, *drafter_, [](const specdec::outcome&) { return false; });
+    return text_.stats();
   }
 
-  /// Generates the text, or its first `rounds` rounds. Throws as `specdec::speculative_generate`.
+  /// Generates the first `rounds` rounds of a text, in the noise of `stream`, unless the user interrupts it. Throws as
+  /// `specdec::speculative_generate`.
   template <class Sink>
-  specdec::generation run(std::size_t rounds, Sink&& sink) {
+  specdec::generation run(std::uint32_t stream, std::size_t rounds, Sink&& sink) {
     specdec::generation result;
-    session_.begin(prompt_);
-    specdec::speculative_generate(session_, target_, *drafter_, [&](const specdec::outcome& out) {
+    result.candidates_per_token = prompt_.options().top_log_probabilities;
+    const auto keep = [&](const specdec::outcome& out) {
+      const auto candidates = out.top.entries();
       result.tokens.insert(result.tokens.end(), out.tokens.begin(), out.tokens.end());
+      result.candidates.insert(result.candidates.end(), candidates.begin(), candidates.end());
+      result.text += out.text;
       sink(out);
       return --rounds > 0;
-    });
-    result.status = session_.status();
-    result.stats = session_.stats();
+    };
+    // The target tells what it holds, so no text feeds the prompt again, whichever text was the last.
+    text_ = prompt_.fork(stream);
+    specdec::speculative_generate(text_, target_, *drafter_, keep, interruption{});
+    result.status = text_.status();
+    result.stats = text_.stats();
     return result;
   }
 
-  /// All rounds.
+  /// All rounds of the first text.
   template <class Sink>
   specdec::generation run(Sink&& sink) {
-    return run(static_cast<std::size_t>(-1), std::forward<Sink>(sink));
+    return run(0, static_cast<std::size_t>(-1), std::forward<Sink>(sink));
   }
 
   [[nodiscard]] toy::context& target() noexcept { return target_; }
-  [[nodiscard]] const specdec::session<>& text() const noexcept { return session_; }
+  /// The text of the last run.
+  [[nodiscard]] const specdec::session<>& text() const noexcept { return text_; }
 
  private:
   toy::context target_;
   Draft* drafter_;
-  specdec::session<> session_;
-  std::vector<specdec::token_id> prompt_;
+  specdec::session<> prompt_;
+  specdec::session<> text_;
 };
 
 using text_drafter = specdec::model_drafter<toy::context>;
@@ -91,8 +103,8 @@ class cost_meter {
   /// Calls of the target are measured for these numbers of tokens, ascending, the first being 1.
   explicit cost_meter(std::span<const std::size_t> sizes) : sizes_(sizes.begin(), sizes.end()), calls_(sizes.size()) {}
 
-  /// Measures at some places of the text that the generator has just made, if it is long enough. Leaves the contexts
-  /// shorter.
+  /// Measures at some places of the text that the generator has just made, if it is long enough and the user does
+  /// not interrupt it. Leaves the contexts shorter.
   void measure(speculative_generator& generator, text_drafter& drafter);
 
   /// Medians so far, for all numbers of tokens up to the last of `sizes`, interpolated between them; nothing if no text
@@ -104,6 +116,9 @@ class cost_meter {
   std::vector<double> drafting_;
   std::vector<std::vector<double>> calls_;
 };
+
+/// Adds the counts and times of another text.
+void add(specdec::statistics& sum, const specdec::statistics& one);
 
 /// Runs of the same text, and how many there were; `stats` are those of the run that took the median time.
 struct measurement {
@@ -120,8 +135,9 @@ struct comparison {
 };
 
 /// Runs both ways of generating and their parts in turns, so that what disturbs the machine disturbs all alike, until
-/// the times mean something.
-[[nodiscard]] comparison compare(speculative_generator& speculative, text_drafter& drafter, plain_generator& plain);
+/// the times mean something. Nothing if the user interrupts it.
+[[nodiscard]] std::optional<comparison> compare(speculative_generator& speculative, text_drafter& drafter,
+                                                plain_generator& plain);
 
 /// Sets the number of drafted tokens to what theory prefers, for the acceptance in a few rounds of this text and its
 /// costs.

@@ -4,8 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -18,8 +16,9 @@
 
 #include <fmt/format.h>
 
-#include <specdec/specdec.hpp>
-#include <specdec/version.hpp>
+#include "help.hpp"
+#include "terminal.hpp"
+#include "values.hpp"
 
 namespace generate {
 namespace {
@@ -29,64 +28,6 @@ constexpr std::string_view default_prompt =
 
 // More rows than this in one call of the target never pay.
 constexpr std::size_t most_drafted = 64;
-
-constexpr std::string_view help_text = R"(Generates text with speculative decoding, and measures what speculation gains.
-
-  generate [options]
-  generate -p "Once upon a time" -n 200
-  generate -m large.gguf -md small.gguf -f prompt.txt
-
-A small draft model guesses the next few tokens, the target model checks all of them in one call, and rejection
-sampling keeps the text's law exactly the target's own. The text goes to standard output; what was measured, beside the
-same text length without speculation, goes to standard error.
-
-Models
-  -m,  --model FILE        the target, a GGUF file [the bundled target.gguf]
-  -md, --model-draft FILE  the draft, of the same vocabulary; 'none' for no draft [the bundled draft.gguf]
-  --weights f32|f16        what weights are kept as in memory [f16]
-  --ballast PARAMETERS     make a token of the target cost what one of a model of this size costs, without changing
-                           its text: 500M, 1.5G
-
-Text
-  -p,  --prompt TEXT       where the text begins [a line of ours]
-  -f,  --file FILE         read the prompt from a file, '-' for standard input
-  -n,  --predict N         how many tokens to generate at most [{predict}]
-  --temp T                 temperature; 0 always takes the likeliest token [{temperature}]
-  --top-k K                choose among the K likeliest tokens, 0 for all [{top_k}]
-  --top-p P                choose among the likeliest tokens that together reach probability P [{top_p}]
-  --min-p P                choose among tokens at least P times as likely as the likeliest [{min_p}]
-  --repeat-penalty X       divide the logits of tokens that occurred by X; 1 for none [{repetition_penalty}]
-  --frequency-penalty X    take X from a token's logit for every time it occurred [{frequency_penalty}]
-  --presence-penalty X     take X from the logit of every token that occurred [{presence_penalty}]
-  --repeat-last-n N        how many of the last tokens these penalties look at [{penalty_window}]
-  -s,  --seed N            the same seed gives the same text [{seed}]
-  --ignore-eos             go on behind the token that ends a text
-
-Speculation
-  --draft-max, --gamma N   tokens drafted per call of the target; 'auto' measures which number is best, and may
-                           differ from run to run [{gamma}]
-  --draft-top K            draft from the K likeliest tokens, 0 for all [{draft_top}]
-  --no-baseline            do not measure generation without speculation
-
-Machine and output
-  -t,  --threads N         threads that compute [one per processor]
-  --json                   print one JSON object with text, tokens, settings and measurements
-  --no-color               no colour; nor is there any if NO_COLOR is set or the output is not a terminal
-  -h,  --help              print this
-  --version                print the version
-)";
-
-// Not CLI11's own conversions, because their messages name C++ types and they let "nan" pass.
-template <class Number>
-Number parse_number(std::string_view name, std::string_view text, Number least, Number most,
-                    std::string_view expected) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !(value >= least && value <= most)) {
-    throw usage_error(fmt::format("{}: expected {}; got '{}'", name, expected, text));
-  }
-  return value;
-}
 
 // An option on the command line that sets one sampling parameter.
 struct sampling_option {
@@ -125,38 +66,6 @@ std::vector<sampling_option> list_sampling_options(specdec::sampling_params& par
           {"--repeat-last-n", count(params.penalty_window)}};
 }
 
-std::size_t parse_size(std::string_view name, std::string_view text) {
-  constexpr std::string_view expected = "a number of parameters such as 150M (K, M and G are understood)";
-  std::string_view digits = text;
-  double unit = 1;
-  if (!digits.empty()) {
-    switch (digits.back()) {
-      case 'K':
-      case 'k':
-        unit = 1e3;
-        break;
-      case 'M':
-      case 'm':
-        unit = 1e6;
-        break;
-      case 'G':
-      case 'g':
-        unit = 1e9;
-        break;
-      default:
-        break;
-    }
-    if (unit > 1) digits.remove_suffix(1);
-  }
-  double value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  constexpr double most = 1e12;
-  if (error != std::errc{} || end != digits.data() + digits.size() || !(value >= 0 && value * unit <= most)) {
-    throw usage_error(fmt::format("{}: expected {}; got '{}'", name, expected, text));
-  }
-  return static_cast<std::size_t>(value * unit);
-}
-
 std::string read_file(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
@@ -182,11 +91,11 @@ std::string without_last_newline(std::string text) {
 
 std::optional<options> parse(int argc, const char* const* argv) {
   options result;
-  const options defaults;
   const std::filesystem::path bundled(SPECDEC_MODELS_DIR);
   std::string target = (bundled / "target.gguf").string();
   std::string draft = (bundled / "draft.gguf").string();
-  std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast;
+  std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens, samples, logprobs,
+      logprobs_of;
   std::vector<sampling_option> sampling_options = list_sampling_options(result.sampling);
   bool help = false, version = false, no_baseline = false, no_color = false;
 
@@ -200,6 +109,15 @@ std::optional<options> parse(int argc, const char* const* argv) {
   const CLI::Option& prompt_given = *app.add_option("-p,--prompt", prompt)->type_name("value");
   const CLI::Option& file_given = *app.add_option("-f,--file", file)->type_name("value");
   const CLI::Option& predict_given = *app.add_option("-n,--predict", predict)->type_name("value");
+  const CLI::Option& min_tokens_given = *app.add_option("--min-tokens", min_tokens)->type_name("value");
+  // Not into a vector: CLI11 would read lists in brackets into it.
+  const CLI::Option& stop_given = *app.add_option("-r,--reverse-prompt,--stop")
+                                       ->type_name("value")
+                                       ->expected(1)
+                                       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const CLI::Option& samples_given = *app.add_option("--samples", samples)->type_name("value");
+  const CLI::Option& logprobs_given = *app.add_option("--logprobs", logprobs)->type_name("value");
+  const CLI::Option& logprobs_of_given = *app.add_option("--logprobs-of", logprobs_of)->type_name("value");
   const CLI::Option& gamma_given = *app.add_option("--draft-max,--gamma", gamma)->type_name("value");
   for (sampling_option& option : sampling_options) app.add_option(option.name, option.text)->type_name("value");
   const CLI::Option& seed_given = *app.add_option("-s,--seed", seed)->type_name("value");
@@ -207,6 +125,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
   const CLI::Option& draft_top_given = *app.add_option("--draft-top", draft_top)->type_name("value");
   const CLI::Option& weights_given = *app.add_option("--weights", weights)->type_name("value");
   const CLI::Option& ballast_given = *app.add_option("--ballast", ballast)->type_name("value");
+  app.add_flag("--trace", result.trace);
   app.add_flag("--json", result.json);
   app.add_flag("--no-baseline", no_baseline);
   app.add_flag("--no-color", no_color);
@@ -224,19 +143,8 @@ std::optional<options> parse(int argc, const char* const* argv) {
     throw usage_error(error.what());
   }
 
-  if (help) {
-    fmt::print(help_text, fmt::arg("predict", defaults.predict), fmt::arg("temperature", defaults.sampling.temperature),
-               fmt::arg("top_k", defaults.sampling.top_k), fmt::arg("top_p", defaults.sampling.top_p),
-               fmt::arg("min_p", defaults.sampling.min_p),
-               fmt::arg("repetition_penalty", defaults.sampling.repetition_penalty),
-               fmt::arg("frequency_penalty", defaults.sampling.frequency_penalty),
-               fmt::arg("presence_penalty", defaults.sampling.presence_penalty),
-               fmt::arg("penalty_window", defaults.sampling.penalty_window), fmt::arg("seed", defaults.seed),
-               fmt::arg("gamma", *defaults.gamma), fmt::arg("draft_top", defaults.draft_top));
-    return std::nullopt;
-  }
-  if (version) {
-    fmt::print("generate, specdec {}.{}.{}\n", SPECDEC_VERSION_MAJOR, SPECDEC_VERSION_MINOR, SPECDEC_VERSION_PATCH);
+  if (help || version) {
+    terminal(stdout, false).write_styled(help ? generate::help() : generate::version());
     return std::nullopt;
   }
 
@@ -245,6 +153,30 @@ std::optional<options> parse(int argc, const char* const* argv) {
   if (draft != "none") result.draft = draft;
   if (!predict_given.empty()) {
     result.predict = parse_number<std::size_t>("--predict", predict, 1, any_size, "a number of tokens from 1 up");
+  }
+  if (!min_tokens_given.empty()) {
+    result.min_tokens =
+        parse_number<std::size_t>("--min-tokens", min_tokens, 0, any_size, "a number of tokens from 0 up");
+  }
+  for (const std::string& text : stop_given.results()) {
+    if (text.empty()) throw usage_error("--stop: expected a text; got an empty one");
+    result.stop_texts.push_back(unescaped(text));
+  }
+  if (!samples_given.empty()) {
+    result.samples = parse_number<std::uint32_t>("--samples", samples, 1, std::numeric_limits<std::uint32_t>::max(),
+                                                 "a number of texts from 1 up");
+  }
+  if (!logprobs_given.empty()) {
+    result.top_log_probabilities =
+        parse_number<std::size_t>("--logprobs", logprobs, 0, any_size, "a number of tokens from 0 up");
+  }
+  if (logprobs_of == "model") {
+    result.log_probabilities = specdec::log_probability_of::model;
+  } else if (!logprobs_of_given.empty() && logprobs_of != "law") {
+    throw usage_error(fmt::format("--logprobs-of: expected law or model; got '{}'", logprobs_of));
+  }
+  if (!result.json && !(logprobs_given.empty() && logprobs_of_given.empty())) {
+    throw usage_error("--logprobs and --logprobs-of: expected --json with them, since only that tells them");
   }
   if (gamma == "auto") {
     result.gamma.reset();

@@ -10,9 +10,10 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <model.hpp>
-#include <specdec/sampling/params.hpp>
+#include <specdec/decode/options.hpp>
 
 namespace generate {
 
@@ -29,6 +30,10 @@ struct options {
   std::optional<std::filesystem::path> draft;
   std::string prompt;
   std::size_t predict = 128;
+  std::size_t min_tokens = 0;
+  std::vector<std::string> stop_texts;
+  /// Nothing is one text, and is not called a sample.
+  std::optional<std::uint32_t> samples;
   /// Nothing stands for auto: the value that suits the measured costs and acceptance best.
   std::optional<std::size_t> gamma = 2;
   /// What the bundled models write best with.
@@ -42,7 +47,10 @@ struct options {
   std::size_t ballast = 0;
   bool ignore_eos = false;
   bool baseline = true;
+  bool trace = false;
   bool json = false;
+  specdec::log_probability_of log_probabilities = specdec::log_probability_of::law;
+  std::size_t top_log_probabilities = 0;
   bool color = true;
 };
 

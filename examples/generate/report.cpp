@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -45,19 +46,6 @@ std::string ordinal(std::size_t number) {
 
 std::string plural(std::size_t number, std::string_view noun) {
   return fmt::format("{} {}{}", count(number), noun, number == 1 ? "" : "s");
-}
-
-std::string stop_reason(specdec::session_status status) {
-  switch (status) {
-    case specdec::session_status::max_tokens:
-      return ", as many as asked for (-n)";
-    case specdec::session_status::end_token:
-      return "; the target ended the text";
-    case specdec::session_status::context_full:
-      return "; the target's context is full";
-    default:
-      return fmt::format("; {}", specdec::to_string(status));
-  }
 }
 
 std::string percent(double share) { return fmt::format("{:.0f}%", 100 * share); }
@@ -117,7 +105,50 @@ void add_acceptance(table& t, const specdec::statistics& stats, const terminal& 
   if (rows < stats.accepted_at.size()) t.row(fmt::format("  up to {}", ordinal(stats.accepted_at.size())), "   …");
 }
 
+std::string describe_texts(const findings& found) {
+  const sample& last = found.samples.back();
+  if (found.samples.size() == 1) {
+    return plural(last.generated.tokens.size(), "token") + ending(last.generated.status, last.stop_text);
+  }
+  std::size_t tokens = 0;
+  for (const sample& one : found.samples) tokens += one.generated.tokens.size();
+  const bool whole = last.generated.status != specdec::session_status::stopped;
+  return fmt::format("{} samples, {}{}", found.samples.size(), plural(tokens, "token"),
+                     whole ? "" : ending(last.generated.status, last.stop_text));
+}
+
+// A stop text may hold anything, and would break the table.
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t most = 20;
+  if (text.size() <= most) return fmt::format("{:?}", text);
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return fmt::format("{:?}…", text.substr(0, end));
+}
+
 }  // namespace
+
+std::optional<std::string> stop_text_of(const specdec::session<>& text) {
+  if (text.status() != specdec::session_status::stop_text) return std::nullopt;
+  return text.options().stop_texts[text.stop_index()];
+}
+
+std::string ending(specdec::session_status status, const std::optional<std::string>& stop_text) {
+  switch (status) {
+    case specdec::session_status::max_tokens:
+      return ", as many as asked for (-n)";
+    case specdec::session_status::end_token:
+      return "; the target ended the text";
+    case specdec::session_status::stop_text:
+      return fmt::format("; stopped before {}", in_quotes(stop_text.value_or("")));
+    case specdec::session_status::context_full:
+      return "; the target's context is full";
+    case specdec::session_status::stopped:
+      return "; interrupted";
+    default:
+      return fmt::format("; {}", specdec::to_string(status));
+  }
+}
 
 std::string to_table(const options& asked, const model_pair& models, const findings& found, const terminal& out) {
   const specdec::statistics& stats = found.measured.stats;
@@ -132,7 +163,7 @@ std::string to_table(const options& asked, const model_pair& models, const findi
   t.row("prompt", fmt::format("{}, read at {} tokens/s", plural(found.prompt_tokens, "token"),
                               rate(static_cast<double>(found.prompt_tokens + found.reading.proposed) /
                                    found.reading.target_seconds)));
-  t.row("text", plural(found.generated.tokens.size(), "token") + stop_reason(found.generated.status));
+  t.row("text", describe_texts(found));
   if (speculative) {
     t.row("each round", fmt::format("{} of the draft, checked by one target call",
                                     found.gamma == 1 ? "1 guess" : fmt::format("{} guesses", found.gamma)));
@@ -178,56 +209,86 @@ std::string to_table(const options& asked, const model_pair& models, const findi
   return t.text();
 }
 
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json sample_to_json(const sample& one, const options& asked, const toy::tokenizer& tokenizer) {
+  json tokens = json::array();
+  for (std::size_t i = 0; i < one.generated.tokens.size(); ++i) {
+    const specdec::emitted_token& token = one.generated.tokens[i];
+    json object{{"id", token.id},
+                {"text", one.text.pieces[i]},
+                {"origin", token.origin == specdec::provenance::drafted ? "draft" : "target"},
+                {"log_probability", token.log_probability}};
+    if (asked.top_log_probabilities > 0) {
+      json& likeliest = object["likeliest"] = json::array();
+      for (const specdec::candidate& other : one.generated.top(i)) {
+        likeliest.push_back({{"id", other.id},
+                             {"text", std::string(tokenizer.piece(other.id))},
+                             {"log_probability", other.log_probability}});
+      }
+    }
+    tokens.push_back(std::move(object));
+  }
+  return {{"text", one.text.whole},
+          {"tokens", std::move(tokens)},
+          {"stop_reason", specdec::to_string(one.generated.status)},
+          {"stop_text", one.stop_text ? json(*one.stop_text) : json()}};
+}
+
+}  // namespace
+
 std::string to_json(const options& asked, const model_pair& models, const findings& found) {
-  using json = nlohmann::ordered_json;
   const auto model = [](const language_model& one) {
     return json{{"file", one.path.string()}, {"parameters", one.model.parameter_count()}};
   };
   const auto statistics = [](const specdec::statistics& stats) { return json::parse(specdec::to_json(stats)); };
-  json tokens = json::array();
-  std::string text;
-  for (std::size_t i = 0; i < found.generated.tokens.size(); ++i) {
-    const specdec::emitted_token& token = found.generated.tokens[i];
-    text += found.texts[i];
-    tokens.push_back({{"id", token.id},
-                      {"text", found.texts[i]},
-                      {"origin", token.origin == specdec::provenance::drafted ? "draft" : "target"},
-                      {"log_probability", token.log_probability}});
+  json object{{"prompt", asked.prompt}};
+  if (asked.samples) {
+    json& samples = object["samples"] = json::array();
+    for (const sample& one : found.samples) {
+      samples.push_back(sample_to_json(one, asked, models.target.tokenizer));
+      samples.back()["statistics"] = statistics(one.generated.stats);
+    }
+  } else {
+    object.update(sample_to_json(found.samples.front(), asked, models.target.tokenizer));
   }
-  json object{{"prompt", asked.prompt},
-              {"text", text},
-              {"tokens", std::move(tokens)},
-              {"stop_reason", specdec::to_string(found.generated.status)},
-              {"settings",
-               {{"target", model(models.target)},
-                {"draft", models.draft ? model(*models.draft) : json()},
-                {"predict", asked.predict},
-                {"gamma", found.gamma},
-                {"temperature", asked.sampling.temperature},
-                {"top_k", asked.sampling.top_k},
-                {"top_p", asked.sampling.top_p},
-                {"min_p", asked.sampling.min_p},
-                {"repetition_penalty", asked.sampling.repetition_penalty},
-                {"frequency_penalty", asked.sampling.frequency_penalty},
-                {"presence_penalty", asked.sampling.presence_penalty},
-                {"penalty_window", asked.sampling.penalty_window},
-                {"seed", asked.seed},
-                {"draft_top", asked.draft_top},
-                {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
-                {"ballast", asked.ballast},
-                {"ignore_eos", asked.ignore_eos},
-                {"threads", asked.threads},
-                {"instruction_set", models.target.model.instruction_set()}}},
-              {"prompt_reading",
-               {{"tokens", found.prompt_tokens},
-                {"target_tokens", found.prompt_tokens + found.reading.proposed},
-                {"target_seconds", found.reading.target_seconds},
-                {"draft_seconds", found.reading.draft_seconds}}},
-              {"statistics", statistics(found.measured.stats)},
-              {"runs", found.measured.runs},
-              {"baseline", nullptr},
-              {"speedup", nullptr},
-              {"prediction", nullptr}};
+  object.update(
+      json{{"settings",
+            {{"target", model(models.target)},
+             {"draft", models.draft ? model(*models.draft) : json()},
+             {"predict", asked.predict},
+             {"min_tokens", asked.min_tokens},
+             {"stop_texts", asked.stop_texts},
+             {"samples", asked.samples.value_or(1)},
+             {"gamma", found.gamma},
+             {"temperature", asked.sampling.temperature},
+             {"top_k", asked.sampling.top_k},
+             {"top_p", asked.sampling.top_p},
+             {"min_p", asked.sampling.min_p},
+             {"repetition_penalty", asked.sampling.repetition_penalty},
+             {"frequency_penalty", asked.sampling.frequency_penalty},
+             {"presence_penalty", asked.sampling.presence_penalty},
+             {"penalty_window", asked.sampling.penalty_window},
+             {"seed", asked.seed},
+             {"draft_top", asked.draft_top},
+             {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
+             {"ballast", asked.ballast},
+             {"ignore_eos", asked.ignore_eos},
+             {"log_probabilities_of", asked.log_probabilities == specdec::log_probability_of::model ? "model" : "law"},
+             {"threads", asked.threads},
+             {"instruction_set", models.target.model.instruction_set()}}},
+           {"prompt_reading",
+            {{"tokens", found.prompt_tokens},
+             {"target_tokens", found.prompt_tokens + found.reading.proposed},
+             {"target_seconds", found.reading.target_seconds},
+             {"draft_seconds", found.reading.draft_seconds}}},
+           {"statistics", statistics(found.measured.stats)},
+           {"runs", found.measured.runs},
+           {"baseline", nullptr},
+           {"speedup", nullptr},
+           {"prediction", nullptr}});
   if (found.compared) {
     const measurement& plain = found.compared->plain;
     object["baseline"] = {{"statistics", statistics(plain.stats)}, {"runs", plain.runs}};

@@ -15,8 +15,17 @@
 #include "models.hpp"
 #include "options.hpp"
 #include "terminal.hpp"
+#include "text_stream.hpp"
 
 namespace generate {
+
+/// One generated text.
+struct sample {
+  specdec::generation generated;
+  written_text text;
+  /// The stop text that ended it, if one did.
+  std::optional<std::string> stop_text;
+};
 
 /// Everything that one call of the program found out.
 struct findings {
@@ -24,13 +33,19 @@ struct findings {
   std::size_t prompt_tokens = 0;
   /// Of the round that read the prompt.
   specdec::statistics reading;
-  specdec::generation generated;
-  /// The text that each generated token completed; joined, they are the generated text.
-  std::vector<std::string> texts;
+  /// As many as were asked for, or fewer if the user interrupted them.
+  std::vector<sample> samples;
+  /// Of all samples together.
   measurement measured;
-  /// Nothing if there was no draft, or no baseline wanted.
+  /// Nothing if there was no draft, no baseline wanted, or more than one text.
   std::optional<comparison> compared;
 };
+
+/// The stop text that ended a text, if one did.
+[[nodiscard]] std::optional<std::string> stop_text_of(const specdec::session<>& text);
+
+/// Why a text ended, to go on behind something said of it. @param stop_text what `stop_text_of` found
+[[nodiscard]] std::string ending(specdec::session_status status, const std::optional<std::string>& stop_text);
 
 /// The table, at most 80 columns wide, in the colours of `out`.
 [[nodiscard]] std::string to_table(const options& asked, const model_pair& models, const findings& found,

@@ -21,6 +21,8 @@ std::string_view escape_of(style as) {
       return "\x1b[2m";
     case style::drafted:
       return "\x1b[32m";
+    case style::refused:
+      return "\x1b[31m";
     case style::heading:
       return "\x1b[1m";
     case style::good:
@@ -42,6 +44,10 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::runtime_error cannot_write() {
+  return std::runtime_error(fmt::format("the output cannot be written: {}", std::strerror(errno)));
+}
+
 }  // namespace
 
 terminal::terminal(std::FILE* stream, bool color_allowed)
@@ -57,15 +63,23 @@ std::string terminal::styled(style as, std::string_view text) const {
   return escape.empty() ? std::string(text) : fmt::format("{}{}\x1b[0m", escape, text);
 }
 
+std::string terminal::shown(style as, std::string_view text) const {
+  if (text.empty()) return {};
+  return is_terminal_ ? styled(as, printable(text)) : styled(as, text);
+}
+
 void terminal::write(style as, std::string_view text) const {
-  if (text.empty()) return;
-  write_styled(is_terminal_ ? styled(as, printable(text)) : styled(as, text));
+  if (!text.empty()) write_styled(shown(as, text));
 }
 
 void terminal::write_styled(std::string_view text) const {
   if (std::fwrite(text.data(), 1, text.size(), stream_) != text.size() || std::fflush(stream_) != 0) {
-    throw std::runtime_error(fmt::format("the output cannot be written: {}", std::strerror(errno)));
+    throw cannot_write();
   }
+}
+
+void terminal::close() const {
+  if (std::fclose(stream_) != 0) throw cannot_write();
 }
 
 }  // namespace generate

@@ -11,7 +11,7 @@
 namespace generate {
 
 /// What a piece of text is, told by colour where there is colour.
-enum class style { plain, prompt, drafted, heading, quiet, good };
+enum class style { plain, prompt, drafted, refused, heading, quiet, good };
 
 /// One of the standard streams. Uses colour only if it is allowed, the stream is a terminal, and NO_COLOR is not set.
 class terminal {
@@ -23,12 +23,18 @@ class terminal {
   /// The text in its colour, or as it is.
   [[nodiscard]] std::string styled(style as, std::string_view text) const;
 
-  /// Writes the text and sends it off. Control characters other than line feed and tab are shown as U+FFFD on a
-  /// terminal, so that no model's text can command it. Throws std::runtime_error if the stream takes no more.
+  /// The same for text from a model: on a terminal, control characters other than line feed and tab become U+FFFD, so
+  /// that no model can command it.
+  [[nodiscard]] std::string shown(style as, std::string_view text) const;
+
+  /// Writes the text as it is `shown`, and sends it off. Throws std::runtime_error if the stream takes no more.
   void write(style as, std::string_view text) const;
 
-  /// Writes text that `styled` made.
+  /// Writes text that `styled` or `shown` made.
   void write_styled(std::string_view text) const;
+
+  /// Ends the output: what a file system found wrong late is told too. Throws as `write`.
+  void close() const;
 
  private:
   std::FILE* stream_;

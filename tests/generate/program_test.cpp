@@ -1,121 +1,31 @@
 // The program `generate` as its user meets it: exit codes, messages, streams.
 
 #include <gtest/gtest.h>
-#include <pty.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "program.hpp"
 #include "transformer_gguf_writer.hpp"
 
 namespace {
 
-namespace fs = std::filesystem;
-using arguments = std::vector<std::string>;
-
-const fs::path models = SPECDEC_MODELS_DIR;
-
-std::string contents(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-void write(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-/// What the program did.
-struct answer {
-  int code = -1;
-  std::string out, err;
-};
-
-class program : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "generate_XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  [[nodiscard]] fs::path file(const std::string& name) const { return folder_ / name; }
-
-  [[nodiscard]] answer run(const arguments& given, const std::string& input = "") const {
-    write(file("in"), input);
-    const auto quoted = [](const std::string& text) {
-      std::string result = "'";
-      for (const char c : text) c == '\'' ? result.append("'\\''") : result.append(1, c);
-      return result += "'";
-    };
-    std::string command = quoted(SPECDEC_GENERATE);
-    for (const std::string& argument : given) command.append(" ").append(quoted(argument));
-    command.append(" <").append(quoted(file("in").string()));
-    command.append(" >").append(quoted(file("out").string())).append(" 2>").append(quoted(file("err").string()));
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(file("out")), contents(file("err"))};
-  }
-
-  /// What the program writes to a terminal.
-  [[nodiscard]] static std::string run_on_terminal(const arguments& given, const char* no_color) {
-    int master = -1;
-    const pid_t child = forkpty(&master, nullptr, nullptr, nullptr);
-    if (child == 0) {
-      if (no_color != nullptr) setenv("NO_COLOR", no_color, 1);
-      setenv("TERM", "xterm", 1);
-      std::vector<char*> argv{const_cast<char*>(SPECDEC_GENERATE)};
-      for (const std::string& argument : given) argv.push_back(const_cast<char*>(argument.c_str()));
-      argv.push_back(nullptr);
-      execv(SPECDEC_GENERATE, argv.data());
-      _exit(127);
-    }
-    std::string text;
-    char buffer[4096];
-    for (ssize_t got = 0; (got = read(master, buffer, sizeof buffer)) > 0;) {
-      text.append(buffer, static_cast<std::size_t>(got));
-    }
-    close(master);
-    waitpid(child, nullptr, 0);
-    return text;
-  }
-
-  /// A run that must fail with this code and one line that contains all the words.
-  void expect_failure(const arguments& given, int code, const std::vector<std::string>& words,
-                      const std::string& input = "") const {
-    const answer got = run(given, input);
-    EXPECT_EQ(got.code, code) << got.err;
-    EXPECT_EQ(got.out, "");
-    EXPECT_EQ(got.err.rfind("generate: ", 0), 0U) << got.err;
-    EXPECT_EQ(std::count(got.err.begin(), got.err.end(), '\n'), 1) << got.err;
-    for (const std::string& word : words) EXPECT_NE(got.err.find(word), std::string::npos) << word << " in " << got.err;
-  }
-
- private:
-  fs::path folder_;
-};
-
-const arguments quick{"-p", "Once upon a time", "-n", "24", "--no-baseline"};
-
-arguments with(arguments given, const arguments& more) {
-  given.insert(given.end(), more.begin(), more.end());
-  return given;
-}
+using namespace generate_test;
 
 TEST_F(program, explains_itself) {
   const answer help = run({"--help"});
   EXPECT_EQ(help.code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* option : {"--model", "-md", "--prompt", "--file", "--predict", "--gamma", "--temp", "--seed",
-                             "--threads", "--weights", "--ballast", "--json", "--no-baseline", "--no-color"}) {
+  for (const char* option :
+       {"--model",          "-md",       "--prompt",     "--file",    "--predict", "--gamma",       "--temp",
+        "--seed",           "--threads", "--weights",    "--ballast", "--json",    "--no-baseline", "--no-color",
+        "--reverse-prompt", "--stop",    "--min-tokens", "--samples", "--trace",   "--logprobs",    "--logprobs-of"}) {
     EXPECT_NE(help.out.find(option), std::string::npos) << option;
   }
   const answer version = run({"--version"});
@@ -320,10 +230,17 @@ TEST_F(program, works_on_texts_of_one_token) {
   EXPECT_NE(got.err.find("1 token,"), std::string::npos) << got.err;
 }
 
-TEST_F(program, reports_a_full_disk) {
+TEST_F(program, reports_output_that_is_lost) {
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "needs /dev/full";
-  const int status = std::system("'" SPECDEC_GENERATE "' -p Once -n 4 --no-baseline </dev/null >/dev/full 2>/dev/null");
-  EXPECT_EQ(WEXITSTATUS(status), 1);
+  for (const std::string given : {"-p Once -n 4 --no-baseline", "-p Once -n 4 --json", "--help", "--version"}) {
+    for (const std::string lost : {">/dev/full", ">&-"}) {
+      const std::string command =
+          "'" SPECDEC_GENERATE "' " + given + " </dev/null 2>'" + file("err").string() + "' " + lost;
+      const int status = std::system(command.c_str());
+      EXPECT_EQ(WEXITSTATUS(status), 1) << command;
+      EXPECT_EQ(contents(file("err")).rfind("generate: the output cannot be written: ", 0), 0U) << command;
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,21 @@
+#ifndef GENERATE_INTERRUPTION_HPP
+#define GENERATE_INTERRUPTION_HPP
+
+/// @file
+/// Ctrl-C.
+
+namespace generate {
+
+/// The user's wish to end the text: a `specdec::StopRequest`.
+class interruption {
+ public:
+  /// From now on the first SIGINT is such a wish, and the second kills, as the first would have. A program that was
+  /// started with SIGINT ignored goes on ignoring it.
+  static void listen();
+
+  [[nodiscard]] static bool stop_requested() noexcept;
+};
+
+}  // namespace generate
+
+#endif  // GENERATE_INTERRUPTION_HPP

@@ -1,0 +1,38 @@
+#ifndef GENERATE_ROUND_TRACE_HPP
+#define GENERATE_ROUND_TRACE_HPP
+
+/// @file
+/// What every round drafted, and what became of it.
+
+#include <string>
+#include <string_view>
+
+#include <specdec/specdec.hpp>
+#include <tokenizer.hpp>
+
+#include "terminal.hpp"
+
+namespace generate {
+
+/// Tells of every round in one line.
+class round_trace {
+ public:
+  round_trace(const toy::tokenizer& tokenizer, const terminal& out) : tokenizer_(&tokenizer), out_(&out) {}
+
+  /// @param text the session that committed the round
+  void operator()(const specdec::outcome& round, const specdec::session<>& text) const;
+
+  /// Sets the rounds apart from what comes before them, and behind them.
+  void heading(std::string_view text) const { out_->write(style::heading, text); }
+  void finish() const { out_->write(style::plain, "\n"); }
+
+ private:
+  [[nodiscard]] std::string quoted(specdec::token_id token) const;
+
+  const toy::tokenizer* tokenizer_;
+  const terminal* out_;
+};
+
+}  // namespace generate
+
+#endif  // GENERATE_ROUND_TRACE_HPP
