@@ -124,6 +124,24 @@ TEST(generate, statistics_count_what_happened) {
   EXPECT_NE(json.find("\"accepted_at\": [2, 2, 1, 1]"), std::string::npos) << json;
 }
 
+TEST(statistics, add_up) {
+  law_model target(6, target_law());
+  auto oracle = oracle_drafter(4, 5);
+  const auto first = specdec::speculative_generate(target, oracle, prompt, {.max_tokens = 8, .sampling = {0.0}}).stats;
+  auto deeper = oracle_drafter(6, 7);
+  const auto second =
+      specdec::speculative_generate(target, deeper, prompt, {.max_tokens = 30, .sampling = {0.0}}).stats;
+  auto sum = first;
+  sum += second;
+  EXPECT_EQ(sum.rounds, first.rounds + second.rounds);
+  EXPECT_EQ(sum.accepted, first.accepted + second.accepted);
+  EXPECT_EQ(sum.delivered, 38U);
+  ASSERT_EQ(sum.accepted_at.size(), 6U);
+  EXPECT_EQ(sum.accepted_at[0], first.accepted_at[0] + second.accepted_at[0]);
+  EXPECT_EQ(sum.accepted_at[5], second.accepted_at[5]);
+  EXPECT_DOUBLE_EQ(sum.seconds(), first.seconds() + second.seconds());
+}
+
 TEST(generate, an_end_token_inside_a_draft_ends_the_text_there) {
   law_model target(6, target_law());
   const auto plain = ids(specdec::autoregressive_generate(target, prompt, {.max_tokens = 40, .sampling = {0.0}}));

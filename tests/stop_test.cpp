@@ -348,6 +348,7 @@ TEST(session, judges_a_verdict_from_elsewhere) {
   EXPECT_EQ(out.accepted, 2U);
   EXPECT_EQ(out.committed, 3U);
   EXPECT_EQ(out.end, specdec::round_end::rejected);
+  EXPECT_EQ(out.next, 4);
   EXPECT_EQ(ids(out.tokens), (std::vector<token_id>{drafted.token(1), drafted.token(2), 4}));
   EXPECT_TRUE(std::isnan(out.tokens[0].log_probability));
 }

@@ -70,7 +70,7 @@ void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const
     if (asked.trace && i == 0) trace.finish();
     made.text = stream.finish();
     made.stop_text = stop_text_of(generator.text());
-    add(found.measured.stats, made.generated.stats);
+    found.measured.stats += made.generated.stats;
     found.samples.push_back(std::move(made));
   }
 }

@@ -43,25 +43,6 @@ std::vector<double> survival_of(const specdec::statistics& stats, std::size_t ga
   return survival;
 }
 
-void add(specdec::statistics& sum, const specdec::statistics& one) {
-  sum.rounds += one.rounds;
-  sum.proposed += one.proposed;
-  sum.evaluated += one.evaluated;
-  sum.accepted += one.accepted;
-  sum.emitted += one.emitted;
-  sum.delivered += one.delivered;
-  sum.cut += one.cut;
-  sum.residual_fallbacks += one.residual_fallbacks;
-  sum.reserve(one.evaluated_at.size());
-  for (std::size_t i = 0; i < one.evaluated_at.size(); ++i) {
-    sum.evaluated_at[i] += one.evaluated_at[i];
-    sum.accepted_at[i] += one.accepted_at[i];
-  }
-  sum.draft_seconds += one.draft_seconds;
-  sum.target_seconds += one.target_seconds;
-  sum.verify_seconds += one.verify_seconds;
-}
-
 void cost_meter::measure(speculative_generator& generator, text_drafter& drafter) {
   constexpr std::size_t places = 6;
   const auto& session = generator.text();

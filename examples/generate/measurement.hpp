@@ -117,9 +117,6 @@ class cost_meter {
   std::vector<std::vector<double>> calls_;
 };
 
-/// Adds the counts and times of another text.
-void add(specdec::statistics& sum, const specdec::statistics& one);
-
 /// Runs of the same text, and how many there were; `stats` are those of the run that took the median time.
 struct measurement {
   specdec::statistics stats;

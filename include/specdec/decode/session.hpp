@@ -311,6 +311,7 @@ class session {
     out.text = delivery_.text();
     out.top = delivery_.top();
     out.accepted = std::min(kept, out.committed);
+    out.next = v.next;
     out.end = out.committed <= kept ? round_end::text_ended
               : v.rejected          ? round_end::rejected
                                     : round_end::all_accepted;
@@ -328,6 +329,8 @@ class session {
   [[nodiscard]] std::size_t delivered() const noexcept { return delivery_.delivered(); }
   /// The generated tokens that were not handed on, with what is known of them.
   [[nodiscard]] std::span<const emitted_token> waiting() const noexcept { return delivery_.waiting(); }
+  /// The candidates in place of each of these.
+  [[nodiscard]] candidate_table waiting_top() const noexcept { return delivery_.waiting_top(); }
   /// Which of the stop sequences, or stop texts, ended the text. Meaningful if status() is one of these.
   [[nodiscard]] std::size_t stop_index() const noexcept { return stop_index_; }
 

@@ -24,7 +24,7 @@ struct statistics {
   std::uint64_t evaluated = 0;  ///< drafted tokens the target accepted or rejected; the rest lay behind a rejection
   std::uint64_t accepted = 0;   ///< drafted tokens kept
   std::uint64_t emitted = 0;    ///< tokens the rounds produced: the accepted ones and one of the target's own a round
-  std::uint64_t delivered = 0;  ///< tokens committed: emitted less cut
+  std::uint64_t delivered = 0;  ///< tokens committed: emitted less cut; those of a stop that ended the text too
   std::uint64_t cut = 0;        ///< tokens produced behind the end of the text, and dropped
   std::uint64_t residual_fallbacks = 0;  ///< replacements drawn from p because (p - q)+ vanished in rounding
 
@@ -75,6 +75,27 @@ struct statistics {
     residual_fallbacks += fell_back ? 1 : 0;
     for (std::size_t i = 0; i < evaluated_of_text; ++i) ++evaluated_at[i];
     for (std::size_t i = 0; i < kept_of_text; ++i) ++accepted_at[i];
+  }
+
+  /// Adds the counts of other rounds: of another text, say.
+  statistics& operator+=(const statistics& other) {
+    rounds += other.rounds;
+    proposed += other.proposed;
+    evaluated += other.evaluated;
+    accepted += other.accepted;
+    emitted += other.emitted;
+    delivered += other.delivered;
+    cut += other.cut;
+    residual_fallbacks += other.residual_fallbacks;
+    reserve(other.evaluated_at.size());
+    for (std::size_t i = 0; i < other.evaluated_at.size(); ++i) {
+      evaluated_at[i] += other.evaluated_at[i];
+      accepted_at[i] += other.accepted_at[i];
+    }
+    draft_seconds += other.draft_seconds;
+    target_seconds += other.target_seconds;
+    verify_seconds += other.verify_seconds;
+    return *this;
   }
 
  private:

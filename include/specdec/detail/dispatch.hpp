@@ -5,9 +5,9 @@
 /// The passes of passes.hpp for several instruction sets in one program, and the choice between them at run time.
 ///
 /// All give the same bits. On x86-64 there are `baseline` (SSE2), `avx2` and `avx512` (F, BW and DQ; no pass
-/// uses fused multiply-add, which would change bits). On other processors `baseline` is what the compiler's own vectors come to:
-/// NEON on AArch64. `scalar` takes one number at a time; it is all there is without vector extensions, and what the
-/// others are tested against.
+/// uses fused multiply-add, which would change bits). On other processors `baseline` is what the compiler's own vectors
+/// come to: NEON on AArch64. `scalar` takes one number at a time; it is all there is without vector extensions, and
+/// what the others are tested against.
 ///
 /// The environment variable SPECDEC_ISA forces one of them by name, for measurements and for hunting bugs. It is read
 /// when the first kernel runs.
@@ -48,47 +48,70 @@ struct kernels {
 };
 
 // A function's instruction set is part of its declaration, so the entries of each set have to be spelled out once.
-#define SPECDEC_ENTRIES(name, width, attributes)                                                                       \
-  template <class T>                                                                                                   \
-  struct name {                                                                                                        \
-    using Real = arithmetic<T>;                                                                                        \
-    using body = passes<width, T>;                                                                                     \
-    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {                 \
-      body::study(x, size, scale, out);                                                                                \
-    }                                                                                                                  \
-    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {                \
-      body::survey(x, size, out, tops);                                                                                \
-    }                                                                                                                  \
-    attributes static bool has_nan(const T* x, std::size_t size) noexcept { return body::has_nan(x, size); }           \
-    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                           \
-      return body::count(x, size, bound);                                                                              \
-    }                                                                                                                  \
-    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,               \
-                                   Real* out) noexcept {                                                               \
-      body::weights(x, size, least, reference, scale, out);                                                            \
-    }                                                                                                                  \
-    attributes static Real sum(const Real* x, std::size_t size) noexcept { return body::sum(x, size); }                \
-    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {           \
-      return body::subtract(weights, q, size, factor);                                                                 \
-    }                                                                                                                  \
-    attributes static selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper,       \
-                                                           Real reference, Real scale, Real* out) noexcept {           \
-      return body::select_between(x, size, lower, upper, reference, scale, out);                                       \
-    }                                                                                                                  \
-    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between};       \
-  };                                                                                                                   \
-  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {                \
-    return total_weight<width>(weights, size);                                                                         \
+// `leave` clears the upper halves of wide registers: where they are not, the next SSE instruction in the program, such
+// as the C library's exp(), waits for them. GCC does so by itself from -O2 up; without it, at -O1, a run of the
+// exactness tests took 14 times as long.
+#define SPECDEC_ENTRIES(name, width, attributes, leave)                                                          \
+  template <class T>                                                                                             \
+  struct name {                                                                                                  \
+    using Real = arithmetic<T>;                                                                                  \
+    using body = passes<width, T>;                                                                               \
+    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {           \
+      body::study(x, size, scale, out);                                                                          \
+      leave;                                                                                                     \
+    }                                                                                                            \
+    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {          \
+      body::survey(x, size, out, tops);                                                                          \
+      leave;                                                                                                     \
+    }                                                                                                            \
+    attributes static bool has_nan(const T* x, std::size_t size) noexcept {                                      \
+      const bool found = body::has_nan(x, size);                                                                 \
+      leave;                                                                                                     \
+      return found;                                                                                              \
+    }                                                                                                            \
+    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                     \
+      const std::size_t found = body::count(x, size, bound);                                                     \
+      leave;                                                                                                     \
+      return found;                                                                                              \
+    }                                                                                                            \
+    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,         \
+                                   Real* out) noexcept {                                                         \
+      body::weights(x, size, least, reference, scale, out);                                                      \
+      leave;                                                                                                     \
+    }                                                                                                            \
+    attributes static Real sum(const Real* x, std::size_t size) noexcept {                                       \
+      const Real total = body::sum(x, size);                                                                     \
+      leave;                                                                                                     \
+      return total;                                                                                              \
+    }                                                                                                            \
+    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {     \
+      const Real total = body::subtract(weights, q, size, factor);                                               \
+      leave;                                                                                                     \
+      return total;                                                                                              \
+    }                                                                                                            \
+    attributes static selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper, \
+                                                           Real reference, Real scale, Real* out) noexcept {     \
+      const selection_count<Real> found = body::select_between(x, size, lower, upper, reference, scale, out);    \
+      leave;                                                                                                     \
+      return found;                                                                                              \
+    }                                                                                                            \
+    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between}; \
+  };                                                                                                             \
+  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {          \
+    const weight_total found = total_weight<width>(weights, size);                                               \
+    leave;                                                                                                       \
+    return found;                                                                                                \
   }
 
-SPECDEC_ENTRIES(scalar_entries, 0, )
+SPECDEC_ENTRIES(scalar_entries, 0, , )
 #if defined(__GNUC__)
-SPECDEC_ENTRIES(baseline_entries, 16, )
+SPECDEC_ENTRIES(baseline_entries, 16, , )
 #endif
 #if defined(__GNUC__) && defined(__x86_64__)
 #define SPECDEC_X86 1
-SPECDEC_ENTRIES(avx2_entries, 32, __attribute__((target("avx2"))))
-SPECDEC_ENTRIES(avx512_entries, 64, __attribute__((target("avx512f,avx512bw,avx512dq,popcnt"))))
+SPECDEC_ENTRIES(avx2_entries, 32, __attribute__((target("avx2"))), __builtin_ia32_vzeroupper())
+SPECDEC_ENTRIES(avx512_entries, 64, __attribute__((target("avx512f,avx512bw,avx512dq,popcnt"))),
+                __builtin_ia32_vzeroupper())
 #else
 #define SPECDEC_X86 0
 #endif
