@@ -118,6 +118,19 @@ TEST(snapshot, behind_max_tokens_goes_on_to_a_higher_limit) {
   EXPECT_EQ(restored({.max_tokens = 10}, text.snapshot()).status(), session_status::max_tokens);
 }
 
+TEST(snapshot, when_taken_up_trusts_nothing_that_was_known_of_the_target) {
+  auto text = begun_with({.max_tokens = 15});
+  (void)run_plain(text);
+  auto further = begun_with({.max_tokens = 40});
+  auto target = scenarios::target_model;
+  specdec::no_draft nothing;
+  speculative_generate(further, target, nothing, [](const outcome&) { return false; });
+  further.restore(text.snapshot());
+  specdec::draft drafted;
+  drafted.begin(further.request());
+  EXPECT_EQ(further.plan(drafted, target.size()).held, 0U);
+}
+
 TEST(snapshot, behind_a_full_context_goes_on_in_a_larger_one) {
   const tokens all = plain_text(40);
   auto text = begun_with({.max_tokens = 40});

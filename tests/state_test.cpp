@@ -285,7 +285,12 @@ TEST(rewind, to_an_earlier_place_feeds_nothing_again_that_the_target_holds) {
     const std::size_t before = target.fed;
     one_round(text, target, drafter);
     EXPECT_LE(target.fed - before, 1 + 3U) << "the pending token and the draft";
+    // What is believed of the target is true: a new one gives the same text.
+    auto same = text;
+    counted new_target;
+    speculative_generate(same, new_target, drafter);
     speculative_generate(text, target, drafter);
+    EXPECT_EQ(all_of(text), all_of(same));
     EXPECT_EQ(text.generated().size(), 30U);
     EXPECT_TRUE(std::equal(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(place), text.tokens().begin()));
     const auto shared = specdec::shared_prefix(first, text.tokens());
