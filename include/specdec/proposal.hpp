@@ -270,6 +270,29 @@ class draft {
                        std::span(weights_).subspan(r.weights_begin, r.q.weights().size()));
   }
 
+  /// Throws std::invalid_argument, saying what was expected and what came, if the draft is larger or deeper than was
+  /// requested, holds a token outside the vocabulary or has a law over another one.
+  void require_fit(const draft_request& asked, std::size_t vocab_size) const {
+    if (size() > asked.max_nodes) {
+      throw std::invalid_argument("specdec: expected a draft of at most " + std::to_string(asked.max_nodes) +
+                                  " tokens; got " + std::to_string(size()));
+    }
+    for (node_id node = 1; node <= size(); ++node) {
+      if (token(node) < 0 || static_cast<std::size_t>(token(node)) >= vocab_size) {
+        throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) +
+                                    "; the draft has token " + std::to_string(token(node)));
+      }
+      if (const std::size_t width = law_of(node).vocab_size(); width != vocab_size) {
+        throw std::invalid_argument("specdec: expected proposals over " + std::to_string(vocab_size) +
+                                    " tokens; the draft has one over " + std::to_string(width));
+      }
+      if (depth(node) > asked.max_depth) {
+        throw std::invalid_argument("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
+                                    " at most; got depth " + std::to_string(depth(node)));
+      }
+    }
+  }
+
   /// The key of a decision about a token at `depth` (1 = the first behind the committed text).
   [[nodiscard]] key key_of(std::size_t depth, purpose use) const noexcept {
     return {round_, first_position_ + static_cast<std::uint32_t>(depth) - 1, 0, level_, use};

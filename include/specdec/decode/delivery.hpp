@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -99,10 +100,23 @@ class delivery {
   [[nodiscard]] std::size_t delivered() const noexcept { return delivered_; }
   [[nodiscard]] const std::optional<stop_match>& match() const noexcept { return match_; }
 
-  /// Takes up a text in the middle: a token that was handed on already.
-  void skip(token_id token, std::string_view bytes) {
-    match_ = watch_.push(token, bytes);
-    ++delivered_;
+  /// Takes up a text in the middle: of its generated tokens the last were not handed on. What the hook throws passes
+  /// through.
+  void take_up(std::span<const token_id> generated, std::span<const emitted_token> waiting, const candidate_table& top,
+               const std::function<void(token_id, std::string&)>& detokenize) {
+    const std::size_t handed_on = generated.size() - waiting.size();
+    std::string bytes;
+    for (std::size_t i = 0; i < generated.size(); ++i) {
+      bytes.clear();
+      if (detokenize) detokenize(generated[i], bytes);
+      if (i < handed_on) {
+        match_ = watch_.push(generated[i], bytes);
+        ++delivered_;
+      } else {
+        reserve(1, bytes.size());
+        (void)take(waiting[i - handed_on], bytes, top.place(i - handed_on));
+      }
+    }
   }
 
  private:

@@ -158,22 +158,9 @@ class session {
   /// are no snapshot; then nothing has changed.
   void restore(std::span<const std::byte> bytes) {
     session_state state = from_bytes(bytes, law_.vocab_size(), options_);
-    const std::size_t waiting = state.waiting.size();
     delivery taken({options_.stop_sequences, options_.stop_texts}, options_.top_log_probabilities);
-    std::string bytes_of_token;
-    for (std::size_t i = state.prompt_size; i < state.committed.size(); ++i) {
-      const token_id token = state.committed[i];
-      bytes_of_token.clear();
-      if (options_.detokenize) options_.detokenize(token, bytes_of_token);
-      if (i + waiting < state.committed.size()) {
-        taken.skip(token, bytes_of_token);
-        continue;
-      }
-      const std::size_t at = i + waiting - state.committed.size();
-      taken.reserve(1, bytes_of_token.size());
-      (void)taken.take(state.waiting[at], bytes_of_token,
-                       candidate_table(state.waiting_top, options_.top_log_probabilities).place(at));
-    }
+    taken.take_up(std::span<const token_id>(state.committed).subspan(state.prompt_size), state.waiting,
+                  {state.waiting_top, options_.top_log_probabilities}, options_.detokenize);
     start(std::move(state.committed));
     prompt_size_ = state.prompt_size;
     delivery_ = std::move(taken);
@@ -396,7 +383,7 @@ class session {
 
   [[nodiscard]] decode_plan plan_behind(const draft& drafted, std::size_t shared) {
     SPECDEC_ASSERT(running());
-    require_fit(drafted);
+    drafted.require_fit(request(), law_.vocab_size());
     open_ = {&drafted, false};
     const std::size_t rows = drafted.size() + 1;
     const std::size_t held = std::min(shared, committed_.size() - 1);
@@ -414,25 +401,6 @@ class session {
     statistics_.reserve(drafted.size());
     law_.begin_round(committed_, prompt_size_, drafted);
     return {held, feed_, parents_, rows};
-  }
-
-  void require_fit(const draft& drafted) {
-    const draft_request asked = request();
-    if (drafted.size() > asked.max_nodes) {
-      throw std::invalid_argument("specdec: expected a draft of at most " + std::to_string(asked.max_nodes) +
-                                  " tokens; got " + std::to_string(drafted.size()));
-    }
-    for (node_id node = 1; node <= drafted.size(); ++node) {
-      require_token(drafted.token(node), "the draft");
-      if (const std::size_t size = drafted.law_of(node).vocab_size(); size != law_.vocab_size()) {
-        throw std::invalid_argument("specdec: expected proposals over " + std::to_string(law_.vocab_size()) +
-                                    " tokens; the draft has one over " + std::to_string(size));
-      }
-      if (drafted.depth(node) > asked.max_depth) {
-        throw std::invalid_argument("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
-                                    " at most; got depth " + std::to_string(drafted.depth(node)));
-      }
-    }
   }
 
   /// The round is judged: what is left to do cannot fail.
