@@ -68,8 +68,10 @@ class exact_row {
 };
 
 enum class kind { normal, ties, few, sunken, subnormal, huge, narrow, nan, positive_infinity, nothing };
-constexpr kind every_kind[] = {kind::normal, kind::ties,   kind::few, kind::sunken,            kind::subnormal,
-                               kind::huge,   kind::narrow, kind::nan, kind::positive_infinity, kind::nothing};
+constexpr kind every_kind[] = {kind::normal, kind::ties,      kind::few,
+                               kind::sunken, kind::subnormal, kind::huge,
+                               kind::narrow, kind::nan,       kind::positive_infinity,
+                               kind::nothing};
 
 std::vector<float> logits_of(kind k, std::size_t size, std::uint32_t seed) {
   std::mt19937 engine(seed);
@@ -291,8 +293,8 @@ TEST(kernels, convert_every_16_bit_number) {
   for (const isa set : supported_sets()) {
     const with_isa forced(set);
     std::vector<float> finite(65536 + 16);
-    const auto picked = detail::kernels_for<float16>().select_between(halves.data(), 65536, -infinity, 65504, 0, 0,
-                                                                      finite.data());
+    const auto picked =
+        detail::kernels_for<float16>().select_between(halves.data(), 65536, -infinity, 65504, 0, 0, finite.data());
     std::size_t at = 0;
     for (const float16 h : halves) {
       const float x = h;
@@ -399,17 +401,17 @@ TEST(filters, cut_large_vocabularies_where_a_full_sort_does) {
   }
   for (std::size_t row = 0; row < all.size(); ++row) {
     const std::vector<double> exact(all[row].begin(), all[row].end());
-    for (const sampling_params& settings : std::vector<sampling_params>{
-             {.top_p = 0.95},
-             {.top_p = 0.999},
-             {.temperature = 0.7, .top_p = 0.5, .order = specdec::filter_order::llama_cpp},
-             {.temperature = 2, .top_p = 0.05},
-             {.top_k = 40},
-             {.top_k = 1000},
-             {.top_k = 15000},
-             {.temperature = 1.5, .top_k = 2000, .top_p = 0.9},
-             {.temperature = 1.5, .top_p = 0.9, .min_p = 0.01},
-             {.top_p = 0.9, .bias = {{3, 2.0}, {20000, -1.0}}}}) {
+    for (const sampling_params& settings :
+         std::vector<sampling_params>{{.top_p = 0.95},
+                                      {.top_p = 0.999},
+                                      {.temperature = 0.7, .top_p = 0.5, .order = specdec::filter_order::llama_cpp},
+                                      {.temperature = 2, .top_p = 0.05},
+                                      {.top_k = 40},
+                                      {.top_k = 1000},
+                                      {.top_k = 15000},
+                                      {.temperature = 1.5, .top_k = 2000, .top_p = 0.9},
+                                      {.temperature = 1.5, .top_p = 0.9, .min_p = 0.01},
+                                      {.top_p = 0.9, .bias = {{3, 2.0}, {20000, -1.0}}}}) {
       law pipeline(size, settings);
       const auto p = pipeline.of(logits_row<float>(all[row].data(), size));
       const auto expected = laws::reference_law(exact, {}, 0, settings);
@@ -443,8 +445,8 @@ TEST(filters, honour_masks_and_edits_as_if_the_row_were_so) {
     detail::filter_workspace workspace;
     std::vector<detail::block_mass> a(detail::block_count(size));
     std::vector<detail::block_mass> b(detail::block_count(size));
-    const auto masked = detail::study_filtered(
-        detail::edited_row<float>{{logits.data(), size}, edits, allowed}, settings, workspace, std::span(a));
+    const auto masked = detail::study_filtered(detail::edited_row<float>{{logits.data(), size}, edits, allowed},
+                                               settings, workspace, std::span(a));
     const auto expected =
         detail::study_filtered(detail::edited_row<float>{{plain.data(), size}}, settings, workspace, std::span(b));
     EXPECT_EQ(masked.maximum, expected.maximum);

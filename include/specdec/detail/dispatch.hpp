@@ -5,9 +5,9 @@
 /// The passes of passes.hpp for several instruction sets in one program, and the choice between them at run time.
 ///
 /// All give the same bits. On x86-64 there are `baseline` (SSE2), `avx2` and `avx512` (F, BW and DQ; no pass
-/// uses fused multiply-add, which would change bits). On other processors `baseline` is what the compiler's own vectors come to:
-/// NEON on AArch64. `scalar` takes one number at a time; it is all there is without vector extensions, and what the
-/// others are tested against.
+/// uses fused multiply-add, which would change bits). On other processors `baseline` is what the compiler's own vectors
+/// come to: NEON on AArch64. `scalar` takes one number at a time; it is all there is without vector extensions, and
+/// what the others are tested against.
 ///
 /// The environment variable SPECDEC_ISA forces one of them by name, for measurements and for hunting bugs. It is read
 /// when the first kernel runs.
@@ -48,37 +48,37 @@ struct kernels {
 };
 
 // A function's instruction set is part of its declaration, so the entries of each set have to be spelled out once.
-#define SPECDEC_ENTRIES(name, width, attributes)                                                                       \
-  template <class T>                                                                                                   \
-  struct name {                                                                                                        \
-    using Real = arithmetic<T>;                                                                                        \
-    using body = passes<width, T>;                                                                                     \
-    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {                 \
-      body::study(x, size, scale, out);                                                                                \
-    }                                                                                                                  \
-    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {                \
-      body::survey(x, size, out, tops);                                                                                \
-    }                                                                                                                  \
-    attributes static bool has_nan(const T* x, std::size_t size) noexcept { return body::has_nan(x, size); }           \
-    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                           \
-      return body::count(x, size, bound);                                                                              \
-    }                                                                                                                  \
-    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,               \
-                                   Real* out) noexcept {                                                               \
-      body::weights(x, size, least, reference, scale, out);                                                            \
-    }                                                                                                                  \
-    attributes static Real sum(const Real* x, std::size_t size) noexcept { return body::sum(x, size); }                \
-    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {           \
-      return body::subtract(weights, q, size, factor);                                                                 \
-    }                                                                                                                  \
-    attributes static selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper,       \
-                                                           Real reference, Real scale, Real* out) noexcept {           \
-      return body::select_between(x, size, lower, upper, reference, scale, out);                                       \
-    }                                                                                                                  \
-    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between};       \
-  };                                                                                                                   \
-  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {                \
-    return total_weight<width>(weights, size);                                                                         \
+#define SPECDEC_ENTRIES(name, width, attributes)                                                                 \
+  template <class T>                                                                                             \
+  struct name {                                                                                                  \
+    using Real = arithmetic<T>;                                                                                  \
+    using body = passes<width, T>;                                                                               \
+    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {           \
+      body::study(x, size, scale, out);                                                                          \
+    }                                                                                                            \
+    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {          \
+      body::survey(x, size, out, tops);                                                                          \
+    }                                                                                                            \
+    attributes static bool has_nan(const T* x, std::size_t size) noexcept { return body::has_nan(x, size); }     \
+    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                     \
+      return body::count(x, size, bound);                                                                        \
+    }                                                                                                            \
+    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,         \
+                                   Real* out) noexcept {                                                         \
+      body::weights(x, size, least, reference, scale, out);                                                      \
+    }                                                                                                            \
+    attributes static Real sum(const Real* x, std::size_t size) noexcept { return body::sum(x, size); }          \
+    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {     \
+      return body::subtract(weights, q, size, factor);                                                           \
+    }                                                                                                            \
+    attributes static selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper, \
+                                                           Real reference, Real scale, Real* out) noexcept {     \
+      return body::select_between(x, size, lower, upper, reference, scale, out);                                 \
+    }                                                                                                            \
+    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between}; \
+  };                                                                                                             \
+  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {          \
+    return total_weight<width>(weights, size);                                                                   \
   }
 
 SPECDEC_ENTRIES(scalar_entries, 0, )

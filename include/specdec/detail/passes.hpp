@@ -126,9 +126,7 @@ struct passes {
     for (std::size_t i = 0; i < size; i += batch * step) {
       reals v[batch];
       load_batch(x + i, v);
-      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
-        found[k] = v[k] == v[k] ? found[k] : reals{} + Real{1};
-      }
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) { found[k] = v[k] == v[k] ? found[k] : reals{} + Real{1}; }
     }
     reals folded[parts] = {};
     add(found, folded);

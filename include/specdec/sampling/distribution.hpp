@@ -126,8 +126,7 @@ class distribution {
     const std::size_t kept = detail::top(row_, summary_.limit, summary_.blocks, ids);
     std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(kept));
     for (std::size_t i = 0; i < kept; ++i) {
-      weights[i] =
-          static_cast<float>(detail::weight(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, scale_));
+      weights[i] = static_cast<float>(detail::weight(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, scale_));
     }
     return proposal::sparse(vocab_size(), ids.first(kept), weights.first(kept));
   }

@@ -112,9 +112,9 @@ class residual {
 
   distribution<T> p_;
   proposal q_;
-  Real taken_ = 0;                ///< what a unit of q's weight takes of p's
-  double total_ = 0;              ///< what is left of p's weights
-  double mass_ = 0;               ///< its share
+  Real taken_ = 0;    ///< what a unit of q's weight takes of p's
+  double total_ = 0;  ///< what is left of p's weights
+  double mass_ = 0;   ///< its share
   std::size_t blocks_per_sum_ = 1;
   double sums_[sum_count] = {};  ///< what is left of so many blocks each
 };
