@@ -36,49 +36,49 @@ inline constexpr isa every_isa[] = {isa::scalar, isa::baseline, isa::avx2, isa::
 template <class T>
 struct kernels {
   using Real = arithmetic<T>;
-  void (*study)(const T* x, std::size_t size, Real scale, block_mass* out) noexcept;
+  void (*study)(const T* x, std::size_t size, Real scale, block_mass* out, Real* weights) noexcept;
   void (*survey)(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept;
   bool (*has_nan)(const T* x, std::size_t size) noexcept;
   std::size_t (*count)(const T* x, std::size_t size, Real bound) noexcept;
   void (*weights)(const T* x, std::size_t size, Real least, Real reference, Real scale, Real* out) noexcept;
   Real (*sum)(const Real* x, std::size_t size) noexcept;
   Real (*subtract)(Real* weights, const float* q, std::size_t size, Real factor) noexcept;
-  selection_count<Real> (*select_between)(const T* x, std::size_t size, Real lower, Real upper, Real reference,
-                                          Real scale, Real* out) noexcept;
+  selection_count<Real> (*select_between)(const T* x, const Real* weights, std::size_t size, Real lower, Real upper,
+                                          Real* out) noexcept;
 };
 
 // A function's instruction set is part of its declaration, so the entries of each set have to be spelled out once.
-#define SPECDEC_ENTRIES(name, width, attributes)                                                                 \
-  template <class T>                                                                                             \
-  struct name {                                                                                                  \
-    using Real = arithmetic<T>;                                                                                  \
-    using body = passes<width, T>;                                                                               \
-    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {           \
-      body::study(x, size, scale, out);                                                                          \
-    }                                                                                                            \
-    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {          \
-      body::survey(x, size, out, tops);                                                                          \
-    }                                                                                                            \
-    attributes static bool has_nan(const T* x, std::size_t size) noexcept { return body::has_nan(x, size); }     \
-    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                     \
-      return body::count(x, size, bound);                                                                        \
-    }                                                                                                            \
-    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,         \
-                                   Real* out) noexcept {                                                         \
-      body::weights(x, size, least, reference, scale, out);                                                      \
-    }                                                                                                            \
-    attributes static Real sum(const Real* x, std::size_t size) noexcept { return body::sum(x, size); }          \
-    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {     \
-      return body::subtract(weights, q, size, factor);                                                           \
-    }                                                                                                            \
-    attributes static selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper, \
-                                                           Real reference, Real scale, Real* out) noexcept {     \
-      return body::select_between(x, size, lower, upper, reference, scale, out);                                 \
-    }                                                                                                            \
-    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between}; \
-  };                                                                                                             \
-  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {          \
-    return total_weight<width>(weights, size);                                                                   \
+#define SPECDEC_ENTRIES(name, width, attributes)                                                                      \
+  template <class T>                                                                                                  \
+  struct name {                                                                                                       \
+    using Real = arithmetic<T>;                                                                                       \
+    using body = passes<width, T>;                                                                                    \
+    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out, Real* weights) noexcept { \
+      body::study(x, size, scale, out, weights);                                                                      \
+    }                                                                                                                 \
+    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {               \
+      body::survey(x, size, out, tops);                                                                               \
+    }                                                                                                                 \
+    attributes static bool has_nan(const T* x, std::size_t size) noexcept { return body::has_nan(x, size); }          \
+    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                          \
+      return body::count(x, size, bound);                                                                             \
+    }                                                                                                                 \
+    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,              \
+                                   Real* out) noexcept {                                                              \
+      body::weights(x, size, least, reference, scale, out);                                                           \
+    }                                                                                                                 \
+    attributes static Real sum(const Real* x, std::size_t size) noexcept { return body::sum(x, size); }               \
+    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {          \
+      return body::subtract(weights, q, size, factor);                                                                \
+    }                                                                                                                 \
+    attributes static selection_count<Real> select_between(const T* x, const Real* weights, std::size_t size,         \
+                                                           Real lower, Real upper, Real* out) noexcept {              \
+      return body::select_between(x, weights, size, lower, upper, out);                                               \
+    }                                                                                                                 \
+    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between};      \
+  };                                                                                                                  \
+  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {               \
+    return total_weight<width>(weights, size);                                                                        \
   }
 
 SPECDEC_ENTRIES(scalar_entries, 0, )

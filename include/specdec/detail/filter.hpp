@@ -4,6 +4,7 @@
 /// @file
 /// From a row and the filters' settings to the law: the one function that `law` asks.
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -49,7 +50,9 @@ inline filtered_row<arithmetic<T>> study_filtered(const edited_row<T>& row, cons
     memory.tops.resize(padded(blocks.size() * lane_count), -std::numeric_limits<Real>::infinity());
     static_cast<row_summary<Real>&>(found) = survey(row, blocks, std::span(memory.tops));
   } else {
-    static_cast<row_summary<Real>&>(found) = study(row, filter_scale, blocks);
+    if (by_mass) memory.row_weights.resize(std::max(memory.row_weights.size(), padded(row.size())));
+    static_cast<row_summary<Real>&>(found) =
+        study(row, filter_scale, blocks, by_mass ? memory.row_weights.data() : nullptr);
   }
   if (greedy || found.has_nan || found.highest < 0 || found.maximum == std::numeric_limits<Real>::infinity()) {
     return found;

@@ -7,6 +7,7 @@
 /// second such pass, no more. Where top-k has left few candidates, they are sorted.
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -83,16 +84,24 @@ inline bracket<arithmetic<T>> guess_cutoff(const edited_row<T>& row, const row_s
     const auto cell = static_cast<std::size_t>(distance < last ? std::max(distance, Real{0}) : last);
     memory.cells[cell] += static_cast<double>(memory.weights[i]);
   }
-  constexpr double margin = 0.13;  // 3.5 standard deviations for 1/32 of 128k logits drawn from N(0, 3)
+  // Four standard deviations of what the sample has below a cell. The weights of a cell are nearly those of its top.
+  constexpr double certainty = 4;
+  constexpr double cell_to_cell = 1.0442737824274138;
   const double tail = (found.total - goal) * static_cast<double>(count) / static_cast<double>(row.size());
   double below = 0;
+  double squares = 0;
+  double weight_of_cell = 0x1p-64;
+  bool lower_is_known = false;
   for (std::size_t cell = cell_count; cell-- > 0;) {
-    const bool reached_already = below > tail * (1 - margin);
     below += memory.cells[cell];
-    if (!reached_already && below > tail * (1 - margin) && cell + 1 < cell_count) {
-      range.lower = found.maximum - static_cast<Real>(cell + 1) / per_logit;
+    squares += rounded(memory.cells[cell] * weight_of_cell);
+    weight_of_cell *= cell_to_cell;
+    const double noise = rounded(certainty * std::sqrt(squares));
+    if (!lower_is_known && below + noise > tail) {
+      lower_is_known = true;
+      if (cell + 1 < cell_count) range.lower = found.maximum - static_cast<Real>(cell + 1) / per_logit;
     }
-    if (below >= tail * (1 + margin)) {
+    if (below - noise >= tail) {
       range.upper = found.maximum - static_cast<Real>(cell) / per_logit;
       break;
     }
@@ -100,8 +109,8 @@ inline bracket<arithmetic<T>> guess_cutoff(const edited_row<T>& row, const row_s
   return range;
 }
 
-/// The shortest head of the vocabulary whose share of the row's mass reaches `share`, 0 < share < 1, after `study`.
-/// Leaves the sums of what is kept in `blocks` and in `found.total`.
+/// The shortest head of the vocabulary whose share of the row's mass reaches `share`, 0 < share < 1, after `study` has
+/// left every token's weight in `memory.row_weights`. Leaves the sums of what is kept in `blocks` and in `found.total`.
 template <class T>
 inline cutoff<arithmetic<T>> cutoff_at_mass(const edited_row<T>& row, row_summary<arithmetic<T>>& found,
                                             arithmetic<T> scale, double share, std::span<block_mass> blocks,
@@ -115,7 +124,7 @@ inline cutoff<arithmetic<T>> cutoff_at_mass(const edited_row<T>& row, row_summar
   memory.cells.resize(cell_count);
   memory.cell_of.resize(std::max(memory.cell_of.size(), row.size()));
 
-  const double goal = share * found.total;
+  const double goal = rounded(share * found.total);
   bracket<Real> range = guess_cutoff(row, found, scale, goal, memory);
   double above = 0;
   double within = 0;
@@ -124,7 +133,8 @@ inline cutoff<arithmetic<T>> cutoff_at_mass(const edited_row<T>& row, row_summar
     above = 0;
     count = 0;
     const auto select = [&](std::size_t b, const auto& picked) {
-      blocks[b].sum = static_cast<double>(picked.mass);
+      const Real share_of_block = weight(static_cast<Real>(blocks[b].maximum), found.maximum, scale);
+      blocks[b].sum = rounded(static_cast<double>(picked.mass) * static_cast<double>(share_of_block));
       above += blocks[b].sum;
       count += picked.count;
       memory.ends[b] = count;
@@ -134,14 +144,14 @@ inline cutoff<arithmetic<T>> cutoff_at_mass(const edited_row<T>& row, row_summar
         [&](std::size_t begin, std::size_t size) {
           for (const std::size_t end = begin + size; begin < end; begin += block_size) {
             select(begin / block_size,
-                   kernels_for<T>().select_between(row.row.data() + begin, block_size, range.lower, range.upper,
-                                                   found.maximum, scale, memory.logits.data() + count));
+                   kernels_for<T>().select_between(row.row.data() + begin, memory.row_weights.data() + begin,
+                                                   block_size, range.lower, range.upper, memory.logits.data() + count));
           }
         },
         [&](std::size_t begin, const block<Real>& logits) {
-          select(begin / block_size,
-                 kernels_for<Real>().select_between(logits.values, padded(logits.size), range.lower, range.upper,
-                                                    found.maximum, scale, memory.logits.data() + count));
+          select(begin / block_size, kernels_for<Real>().select_between(
+                                         logits.values, memory.row_weights.data() + begin, padded(logits.size),
+                                         range.lower, range.upper, memory.logits.data() + count));
         });
     std::fill_n(memory.logits.begin() + static_cast<std::ptrdiff_t>(count), padded(count) - count, -infinity);
     kernels_for<Real>().weights(memory.logits.data(), padded(count), -infinity, found.maximum, scale,

@@ -44,6 +44,7 @@ struct filter_memory {
   std::vector<Real> tops;                   ///< the greatest logits of the lanes of each block
   std::vector<candidate<Real>> candidates;  ///< of which the first `count` mean anything
   std::size_t count = 0;
+  std::vector<Real> row_weights;       ///< of every token, relative to its block's maximum
   std::vector<Real> logits;            ///< logits within a bracket, by id
   std::vector<Real> weights;           ///< their weights
   std::vector<std::size_t> ends;       ///< where those of each block end
