@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "tables.hpp"
+
 namespace {
 
 using specdec::detail::isa;
@@ -87,9 +89,7 @@ const std::vector<float>& noise() {
 }
 
 /// The upper half of a float, and its nearest 16-bit neighbour below in magnitude: logits for benchmarks only.
-specdec::bfloat16 to_bfloat16(float x) {
-  return {static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16)};
-}
+specdec::bfloat16 to_bfloat16(float x) { return {static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16)}; }
 specdec::float16 to_float16(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x * 0x1p-112F);
   return {static_cast<std::uint16_t>((bits >> 13 & 0x7FFF) | (bits >> 16 & 0x8000))};
@@ -150,20 +150,9 @@ class with_isa {
   isa before_;
 };
 
-/// A name of a benchmark: table, then row, then "cold" or "hot".
-std::string name_of(const char* table, const std::string& what, bool cold) {
-  return std::string(table) + "|" + what + "|" + (cold ? "cold" : "hot");
-}
-
-/// The names in the order of the tables; the runs come in random order.
-std::vector<std::string>& order() {
-  static std::vector<std::string> names;
-  return names;
-}
-
 template <class Body>
 void add(const std::string& name, Body body) {
-  order().push_back(name);
+  tables::order().push_back(name);
   benchmark::RegisterBenchmark(name.c_str(), [body](benchmark::State& state) mutable {
     for (auto _ : state) body();
   });
@@ -172,7 +161,7 @@ void add(const std::string& name, Body body) {
 template <class T>
 void add_law(const char* table, const std::string& what, bool cold, const specdec::sampling_params& params,
              isa set = specdec::detail::preferred_isa(), std::size_t size = vocab) {
-  add(name_of(table, what, cold),
+  add(tables::name_of(table, what, cold),
       [cold, set, size, pipeline = specdec::law(size, params), source = static_cast<rows<T>*>(nullptr)]() mutable {
         if (source == nullptr) source = &rows_of<T>(size, cold);
         const with_isa forced(set);
@@ -183,9 +172,8 @@ void add_law(const char* table, const std::string& what, bool cold, const specde
 
 template <class T>
 void add_read(const char* table, bool cold, std::size_t number = 1, std::size_t size = vocab) {
-  add(name_of(table, "read", cold), [=] {
-    read_once(rows_of<T>(size, cold).next(number), number * size * sizeof(T));
-  });
+  add(tables::name_of(table, "read", cold),
+      [=] { read_once(rows_of<T>(size, cold).next(number), number * size * sizeof(T)); });
 }
 
 /// The two passes anyone writes first.
@@ -212,9 +200,9 @@ void register_laws() {
         add_law<float>(table, std::string("specdec, ") + to_string(set), cold, {.temperature = 0.8}, set);
       }
     }
-    add(name_of(table, "Eigen", cold),
+    add(tables::name_of(table, "Eigen", cold),
         [=] { benchmark::DoNotOptimize(softmax_total_eigen(rows_of<float>(vocab, cold).next(1), vocab)); });
-    add(name_of(table, "std::exp", cold),
+    add(tables::name_of(table, "std::exp", cold),
         [=] { benchmark::DoNotOptimize(softmax_total(rows_of<float>(vocab, cold).next(1), vocab)); });
   }
 }
@@ -273,16 +261,17 @@ void register_chains() {
   for (const bool cold : {true, false}) {
     add_read<float>(table, cold, chain + 1);
     const auto add_chain = [&](const char* what, const specdec::sampling_params& params) {
-      add(name_of(table, what, cold), [cold, verifier = round(params, true), drafted = specdec::draft()]() mutable {
-        if (drafted.empty()) {
-          drafted.begin({.context = verifier.context});
-          specdec::node_id parent = specdec::root;
-          for (std::size_t i = 0; i < chain; ++i) {
-            parent = drafted.extend(parent, specdec::proposal::point_mass(vocab, 7), verifier.chance);
-          }
-        }
-        verifier.verify(drafted, rows_of<float>(vocab, cold).next(chain + 1), chain + 1);
-      });
+      add(tables::name_of(table, what, cold),
+          [cold, verifier = round(params, true), drafted = specdec::draft()]() mutable {
+            if (drafted.empty()) {
+              drafted.begin({.context = verifier.context});
+              specdec::node_id parent = specdec::root;
+              for (std::size_t i = 0; i < chain; ++i) {
+                parent = drafted.extend(parent, specdec::proposal::point_mass(vocab, 7), verifier.chance);
+              }
+            }
+            verifier.verify(drafted, rows_of<float>(vocab, cold).next(chain + 1), chain + 1);
+          });
     };
     add_chain("temperature 0.8", {.temperature = 0.8});
     add_chain("top-k 40, top-p 0.95, min-p 0.05", default_chain);
@@ -311,28 +300,29 @@ std::vector<specdec::draft>& dense_drafts(bool cold) {
 void register_rejections() {
   constexpr const char* table = "A rejection at the first position: one row, its draft's law, the residual draw";
   for (const bool cold : {true, false}) {
-    add(name_of(table, "read", cold), [cold, at = std::size_t{0}]() mutable {
+    add(tables::name_of(table, "read", cold), [cold, at = std::size_t{0}]() mutable {
       auto& drafts = dense_drafts(cold);
       read_once(rows_of<float>(vocab, cold).next(1), vocab * sizeof(float));
       read_once(drafts[at++ % drafts.size()].law_of(1).weights().data(), vocab * sizeof(float));
     });
-    add(name_of(table, "dense q", cold), [cold, at = std::size_t{0}, verifier = round({}, false)]() mutable {
+    add(tables::name_of(table, "dense q", cold), [cold, at = std::size_t{0}, verifier = round({}, false)]() mutable {
       auto& drafts = dense_drafts(cold);
       verifier.verify(drafts[at++ % drafts.size()], rows_of<float>(vocab, cold).next(1), 2);
     });
     const auto add_small = [&](const char* what, std::size_t top) {
-      add(name_of(table, what, cold), [cold, top, verifier = round({}, false), drafted = specdec::draft()]() mutable {
-        if (drafted.empty()) {
-          specdec::law pipeline(vocab, {});
-          std::vector<specdec::token_id> ids(top);
-          std::vector<float> weights(top);
-          drafted.begin({.context = verifier.context});
-          drafted.extend(specdec::root,
-                         pipeline.of(specdec::logits_row<float>(noise().data(), vocab)).propose_top(ids, weights),
-                         verifier.chance);
-        }
-        verifier.verify(drafted, rows_of<float>(vocab, cold).next(1), 2);
-      });
+      add(tables::name_of(table, what, cold),
+          [cold, top, verifier = round({}, false), drafted = specdec::draft()]() mutable {
+            if (drafted.empty()) {
+              specdec::law pipeline(vocab, {});
+              std::vector<specdec::token_id> ids(top);
+              std::vector<float> weights(top);
+              drafted.begin({.context = verifier.context});
+              drafted.extend(specdec::root,
+                             pipeline.of(specdec::logits_row<float>(noise().data(), vocab)).propose_top(ids, weights),
+                             verifier.chance);
+            }
+            verifier.verify(drafted, rows_of<float>(vocab, cold).next(1), 2);
+          });
     };
     add_small("sparse q of 64 (q not read)", 64);
     add_small("point-mass q (q not read)", 1);
@@ -350,80 +340,6 @@ void register_sizes() {
                    specdec::detail::preferred_isa(), size);
   }
 }
-
-/// Collects times and prints them as tables.
-class tables : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override { return true; }
-
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
-      const std::string name = run.run_name.function_name;
-      times_[name].push_back(run.real_accumulated_time / static_cast<double>(run.iterations) * 1e6);
-    }
-  }
-
-  void Finalize() override {
-    std::string table;
-    for (const std::string& name : order()) {
-      if (times_.count(name) == 0) continue;
-      const std::size_t first = name.find('|');
-      const std::size_t second = name.rfind('|');
-      const std::string place = name.substr(second + 1);
-      if (name.substr(0, first) != table) {
-        table = name.substr(0, first);
-        std::printf("\n%s\n%-36s %-5s %10s %10s %9s %9s\n", table.c_str(), "", "", "best us", "median us", "best/read",
-                    "med./read");
-      }
-      const auto read = times_.find(table + "|read|" + place);
-      std::printf("%-36s %-5s %10.2f %10.2f", name.substr(first + 1, second - first - 1).c_str(), place.c_str(),
-                  best(times_[name]), median(times_[name]));
-      if (read == times_.end()) {
-        std::printf("\n");
-      } else {
-        std::printf(" %9.2f %9.2f\n", best(times_[name]) / best(read->second),
-                    median(times_[name]) / median(read->second));
-      }
-    }
-    print_fit();
-  }
-
- private:
-  static double best(const std::vector<double>& times) { return *std::min_element(times.begin(), times.end()); }
-  static double median(std::vector<double> times) {
-    std::sort(times.begin(), times.end());
-    return times[times.size() / 2];
-  }
-
-  /// Least squares of relative errors: time = a + b V over the sizes.
-  void print_fit() {
-    double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
-    std::vector<std::pair<double, double>> points;
-    for (const auto& [name, times] : times_) {
-      const std::size_t at = name.find("|law of ");
-      if (at == std::string::npos) continue;
-      const double size = std::stod(name.substr(at + 8));
-      const double time = best(times);
-      const double w = 1 / (time * time);
-      sw += w;
-      sx += w * size;
-      sy += w * time;
-      sxx += w * size * size;
-      sxy += w * size * time;
-      points.emplace_back(size, time);
-    }
-    if (points.size() < 3) return;
-    const double slope = (sw * sxy - sx * sy) / (sw * sxx - sx * sx);
-    const double offset = (sy - slope * sx) / sw;
-    double worst = 0;
-    for (const auto& [size, time] : points) worst = std::max(worst, std::abs((offset + slope * size) / time - 1));
-    std::printf("fit: %.3f us + %.3f ns per logit; the worst point is %.0f %% off\n", offset, slope * 1000,
-                worst * 100);
-  }
-
-  std::map<std::string, std::vector<double>> times_;
-};
 
 }  // namespace
 
@@ -448,7 +364,7 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
   std::printf("best instruction set here: %s; cold rows cycle through %zu MiB\n",
               to_string(specdec::detail::preferred_isa()), cold_bytes >> 20);
-  tables report;
+  tables::reporter report;
   benchmark::RunSpecifiedBenchmarks(&report);
   return 0;
 }

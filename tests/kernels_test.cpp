@@ -68,8 +68,10 @@ class exact_row {
 };
 
 enum class kind { normal, ties, few, sunken, subnormal, huge, narrow, nan, positive_infinity, nothing };
-constexpr kind every_kind[] = {kind::normal, kind::ties,   kind::few, kind::sunken,            kind::subnormal,
-                               kind::huge,   kind::narrow, kind::nan, kind::positive_infinity, kind::nothing};
+constexpr kind every_kind[] = {kind::normal, kind::ties,      kind::few,
+                               kind::sunken, kind::subnormal, kind::huge,
+                               kind::narrow, kind::nan,       kind::positive_infinity,
+                               kind::nothing};
 
 std::vector<float> logits_of(kind k, std::size_t size, std::uint32_t seed) {
   std::mt19937 engine(seed);
@@ -241,7 +243,7 @@ TEST(kernels, have_the_same_bits_everywhere) {
       hash = hash * 31 + take<float>(exact_row<float>(logits, 1), std::vector<float>(size, 0.75F)).hash();
     }
   }
-  EXPECT_EQ(hash, 0xf58e38db2d072566U) << std::hex << hash;
+  EXPECT_EQ(hash, 0x855c505cad0009fdU) << std::hex << hash;
 }
 
 TEST(kernels, have_the_same_bits_at_every_misalignment) {
@@ -263,7 +265,7 @@ TEST(kernels, take_nothing_at_all) {
   for (const isa set : supported_sets()) {
     const with_isa forced(set);
     EXPECT_EQ(detail::total_weight_of(std::span<const float>()).sum, 0);
-    detail::kernels_for<float>().study(nullptr, 0, 1, nullptr);
+    detail::kernels_for<float>().study(nullptr, 0, 1, nullptr, nullptr);
     EXPECT_EQ(detail::kernels_for<float>().count(nullptr, 0, 0), 0U);
     EXPECT_FALSE(detail::kernels_for<float>().has_nan(nullptr, 0));
   }
@@ -291,8 +293,9 @@ TEST(kernels, convert_every_16_bit_number) {
   for (const isa set : supported_sets()) {
     const with_isa forced(set);
     std::vector<float> finite(65536 + 16);
-    const auto picked = detail::kernels_for<float16>().select_between(halves.data(), 65536, -infinity, 65504, 0, 0,
-                                                                      finite.data());
+    const std::vector<float> weights(65536);
+    const auto picked = detail::kernels_for<float16>().select_between(halves.data(), weights.data(), 65536, -infinity,
+                                                                      65504, finite.data());
     std::size_t at = 0;
     for (const float16 h : halves) {
       const float x = h;
@@ -399,17 +402,17 @@ TEST(filters, cut_large_vocabularies_where_a_full_sort_does) {
   }
   for (std::size_t row = 0; row < all.size(); ++row) {
     const std::vector<double> exact(all[row].begin(), all[row].end());
-    for (const sampling_params& settings : std::vector<sampling_params>{
-             {.top_p = 0.95},
-             {.top_p = 0.999},
-             {.temperature = 0.7, .top_p = 0.5, .order = specdec::filter_order::llama_cpp},
-             {.temperature = 2, .top_p = 0.05},
-             {.top_k = 40},
-             {.top_k = 1000},
-             {.top_k = 15000},
-             {.temperature = 1.5, .top_k = 2000, .top_p = 0.9},
-             {.temperature = 1.5, .top_p = 0.9, .min_p = 0.01},
-             {.top_p = 0.9, .bias = {{3, 2.0}, {20000, -1.0}}}}) {
+    for (const sampling_params& settings :
+         std::vector<sampling_params>{{.top_p = 0.95},
+                                      {.top_p = 0.999},
+                                      {.temperature = 0.7, .top_p = 0.5, .order = specdec::filter_order::llama_cpp},
+                                      {.temperature = 2, .top_p = 0.05},
+                                      {.top_k = 40},
+                                      {.top_k = 1000},
+                                      {.top_k = 15000},
+                                      {.temperature = 1.5, .top_k = 2000, .top_p = 0.9},
+                                      {.temperature = 1.5, .top_p = 0.9, .min_p = 0.01},
+                                      {.top_p = 0.9, .bias = {{3, 2.0}, {20000, -1.0}}}}) {
       law pipeline(size, settings);
       const auto p = pipeline.of(logits_row<float>(all[row].data(), size));
       const auto expected = laws::reference_law(exact, {}, 0, settings);
@@ -443,8 +446,8 @@ TEST(filters, honour_masks_and_edits_as_if_the_row_were_so) {
     detail::filter_workspace workspace;
     std::vector<detail::block_mass> a(detail::block_count(size));
     std::vector<detail::block_mass> b(detail::block_count(size));
-    const auto masked = detail::study_filtered(
-        detail::edited_row<float>{{logits.data(), size}, edits, allowed}, settings, workspace, std::span(a));
+    const auto masked = detail::study_filtered(detail::edited_row<float>{{logits.data(), size}, edits, allowed},
+                                               settings, workspace, std::span(a));
     const auto expected =
         detail::study_filtered(detail::edited_row<float>{{plain.data(), size}}, settings, workspace, std::span(b));
     EXPECT_EQ(masked.maximum, expected.maximum);

@@ -18,8 +18,7 @@ namespace specdec::inline SPECDEC_ABI {
 
 /// One row of logits: a `logits_row` of float, float16, bfloat16 or double.
 template <class R>
-concept LogitsRow =
-    std::same_as<std::remove_cvref_t<R>, logits_row<float>> ||
+concept LogitsRow = std::same_as<std::remove_cvref_t<R>, logits_row<float>> ||
     std::same_as<std::remove_cvref_t<R>, logits_row<float16>> ||
     std::same_as<std::remove_cvref_t<R>, logits_row<bfloat16>> ||
     std::same_as<std::remove_cvref_t<R>, logits_row<double>>;

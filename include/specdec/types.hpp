@@ -20,9 +20,7 @@ using token_id = std::int32_t;
 struct bfloat16 {
   std::uint16_t bits = 0;
 
-  [[nodiscard]] constexpr operator float() const noexcept {
-    return std::bit_cast<float>(std::uint32_t{bits} << 16);
-  }
+  [[nodiscard]] constexpr operator float() const noexcept { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 };
 
 /// A number as IEEE 754 binary16 stores it. Storage only; it converts to float exactly.
@@ -30,7 +28,8 @@ struct float16 {
   std::uint16_t bits = 0;
 
   /// The steps of the conversion, named for those who do many at once: the magnitude moves to where a float has it, and
-  /// the difference of the exponents' biases, 127 - 15, is made up by a product. Infinities and NaN keep their fraction.
+  /// the difference of the exponents' biases, 127 - 15, is made up by a product. Infinities and NaN keep their
+  /// fraction.
   static constexpr std::uint32_t sign_mask = 0x8000;
   static constexpr std::uint32_t magnitude_mask = 0x7FFF;
   static constexpr int shift = 13;

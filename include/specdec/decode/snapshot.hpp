@@ -18,6 +18,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "../sampling/distribution.hpp"
 #include "../types.hpp"
 #include "options.hpp"
 #include "outcome.hpp"

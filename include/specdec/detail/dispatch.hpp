@@ -36,71 +36,71 @@ inline constexpr isa every_isa[] = {isa::scalar, isa::baseline, isa::avx2, isa::
 template <class T>
 struct kernels {
   using Real = arithmetic<T>;
-  void (*study)(const T* x, std::size_t size, Real scale, block_mass* out) noexcept;
+  void (*study)(const T* x, std::size_t size, Real scale, block_mass* out, Real* weights) noexcept;
   void (*survey)(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept;
   bool (*has_nan)(const T* x, std::size_t size) noexcept;
   std::size_t (*count)(const T* x, std::size_t size, Real bound) noexcept;
   void (*weights)(const T* x, std::size_t size, Real least, Real reference, Real scale, Real* out) noexcept;
   Real (*sum)(const Real* x, std::size_t size) noexcept;
   Real (*subtract)(Real* weights, const float* q, std::size_t size, Real factor) noexcept;
-  selection_count<Real> (*select_between)(const T* x, std::size_t size, Real lower, Real upper, Real reference,
-                                          Real scale, Real* out) noexcept;
+  selection_count<Real> (*select_between)(const T* x, const Real* weights, std::size_t size, Real lower, Real upper,
+                                          Real* out) noexcept;
 };
 
 // A function's instruction set is part of its declaration, so the entries of each set have to be spelled out once.
 // `leave` clears the upper halves of wide registers: where they are not, the next SSE instruction in the program, such
 // as the C library's exp(), waits for them. GCC does so by itself from -O2 up; without it, at -O1, a run of the
 // exactness tests took 14 times as long.
-#define SPECDEC_ENTRIES(name, width, attributes, leave)                                                          \
-  template <class T>                                                                                             \
-  struct name {                                                                                                  \
-    using Real = arithmetic<T>;                                                                                  \
-    using body = passes<width, T>;                                                                               \
-    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {           \
-      body::study(x, size, scale, out);                                                                          \
-      leave;                                                                                                     \
-    }                                                                                                            \
-    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {          \
-      body::survey(x, size, out, tops);                                                                          \
-      leave;                                                                                                     \
-    }                                                                                                            \
-    attributes static bool has_nan(const T* x, std::size_t size) noexcept {                                      \
-      const bool found = body::has_nan(x, size);                                                                 \
-      leave;                                                                                                     \
-      return found;                                                                                              \
-    }                                                                                                            \
-    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                     \
-      const std::size_t found = body::count(x, size, bound);                                                     \
-      leave;                                                                                                     \
-      return found;                                                                                              \
-    }                                                                                                            \
-    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,         \
-                                   Real* out) noexcept {                                                         \
-      body::weights(x, size, least, reference, scale, out);                                                      \
-      leave;                                                                                                     \
-    }                                                                                                            \
-    attributes static Real sum(const Real* x, std::size_t size) noexcept {                                       \
-      const Real total = body::sum(x, size);                                                                     \
-      leave;                                                                                                     \
-      return total;                                                                                              \
-    }                                                                                                            \
-    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {     \
-      const Real total = body::subtract(weights, q, size, factor);                                               \
-      leave;                                                                                                     \
-      return total;                                                                                              \
-    }                                                                                                            \
-    attributes static selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper, \
-                                                           Real reference, Real scale, Real* out) noexcept {     \
-      const selection_count<Real> found = body::select_between(x, size, lower, upper, reference, scale, out);    \
-      leave;                                                                                                     \
-      return found;                                                                                              \
-    }                                                                                                            \
-    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between}; \
-  };                                                                                                             \
-  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {          \
-    const weight_total found = total_weight<width>(weights, size);                                               \
-    leave;                                                                                                       \
-    return found;                                                                                                \
+#define SPECDEC_ENTRIES(name, width, attributes, leave)                                                               \
+  template <class T>                                                                                                  \
+  struct name {                                                                                                       \
+    using Real = arithmetic<T>;                                                                                       \
+    using body = passes<width, T>;                                                                                    \
+    attributes static void study(const T* x, std::size_t size, Real scale, block_mass* out, Real* weights) noexcept { \
+      body::study(x, size, scale, out, weights);                                                                      \
+      leave;                                                                                                          \
+    }                                                                                                                 \
+    attributes static void survey(const T* x, std::size_t size, block_mass* out, Real* tops) noexcept {               \
+      body::survey(x, size, out, tops);                                                                               \
+      leave;                                                                                                          \
+    }                                                                                                                 \
+    attributes static bool has_nan(const T* x, std::size_t size) noexcept {                                           \
+      const bool found = body::has_nan(x, size);                                                                      \
+      leave;                                                                                                          \
+      return found;                                                                                                   \
+    }                                                                                                                 \
+    attributes static std::size_t count(const T* x, std::size_t size, Real bound) noexcept {                          \
+      const std::size_t found = body::count(x, size, bound);                                                          \
+      leave;                                                                                                          \
+      return found;                                                                                                   \
+    }                                                                                                                 \
+    attributes static void weights(const T* x, std::size_t size, Real least, Real reference, Real scale,              \
+                                   Real* out) noexcept {                                                              \
+      body::weights(x, size, least, reference, scale, out);                                                           \
+      leave;                                                                                                          \
+    }                                                                                                                 \
+    attributes static Real sum(const Real* x, std::size_t size) noexcept {                                            \
+      const Real total = body::sum(x, size);                                                                          \
+      leave;                                                                                                          \
+      return total;                                                                                                   \
+    }                                                                                                                 \
+    attributes static Real subtract(Real* weights, const float* q, std::size_t size, Real factor) noexcept {          \
+      const Real total = body::subtract(weights, q, size, factor);                                                    \
+      leave;                                                                                                          \
+      return total;                                                                                                   \
+    }                                                                                                                 \
+    attributes static selection_count<Real> select_between(const T* x, const Real* weights, std::size_t size,         \
+                                                           Real lower, Real upper, Real* out) noexcept {              \
+      const selection_count<Real> found = body::select_between(x, weights, size, lower, upper, out);                  \
+      leave;                                                                                                          \
+      return found;                                                                                                   \
+    }                                                                                                                 \
+    static constexpr kernels<T> table = {study, survey, has_nan, count, weights, sum, subtract, select_between};      \
+  };                                                                                                                  \
+  attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {               \
+    const weight_total found = total_weight<width>(weights, size);                                                    \
+    leave;                                                                                                            \
+    return found;                                                                                                     \
   }
 
 SPECDEC_ENTRIES(scalar_entries, 0, , )

@@ -113,10 +113,11 @@ inline token_id draw_from_weights(std::span<const float> weights, double goal) {
   const auto sum_of = [&](std::size_t b) {
     return total_weight_of(weights.subspan(b * block_size, std::min(block_size, weights.size() - b * block_size))).sum;
   };
-  return draw_by_blocks<float>(0, block_count(weights.size()), 0, goal, sum_of, [&](std::size_t begin, block<float>& out) {
-    out.size = std::min(block_size, weights.size() - begin);
-    std::copy_n(weights.data() + begin, out.size, out.values);
-  });
+  return draw_by_blocks<float>(0, block_count(weights.size()), 0, goal, sum_of,
+                               [&](std::size_t begin, block<float>& out) {
+                                 out.size = std::min(block_size, weights.size() - begin);
+                                 std::copy_n(weights.data() + begin, out.size, out.values);
+                               });
 }
 
 }  // namespace specdec::inline SPECDEC_ABI::detail

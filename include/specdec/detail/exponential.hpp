@@ -4,10 +4,10 @@
 /// @file
 /// The weight of a logit: exp((x - reference) / temperature), float logits in float, double ones in double.
 ///
-/// In float: 2^t = 2^n 2^f with n the integer nearest to t, so f = t - n is exact, and 2^f = 1 + f P(f) with P of degree
-/// 4, minimax on [-1/2, 1/2] with the value at 0 fixed: 9e-8 relative before rounding, at most 1.5 units in the last
-/// place (2^-23) with it, measured over all t; 2^0 is 1 exactly. No multiplication feeds an addition without a barrier
-/// against contraction, so the bits are the same on every instruction set and under every flag.
+/// In float: 2^t = 2^n 2^f with n the integer nearest to t, so f = t - n is exact, and 2^f = 1 + f P(f) with P of
+/// degree 4, minimax on [-1/2, 1/2] with the value at 0 fixed: 9e-8 relative before rounding, at most 1.5 units in the
+/// last place (2^-23) with it, measured over all t; 2^0 is 1 exactly. No multiplication feeds an addition without a
+/// barrier against contraction, so the bits are the same on every instruction set and under every flag.
 
 #include <cmath>
 #include <cstddef>

@@ -190,7 +190,8 @@ SPECDEC_INLINE void load(const float16* from, part<Width, Real>& to) noexcept {
     scaled *= float16::scale;
     words value;
     reinterpret(scaled, value);
-    value = magnitude >= words{} + (float16::special_from << float16::shift) ? magnitude | float16::special_bits : value;
+    value =
+        magnitude >= words{} + (float16::special_from << float16::shift) ? magnitude | float16::special_bits : value;
     reinterpret(value | (bits & float16::sign_mask) << 16, to);
   }
 }

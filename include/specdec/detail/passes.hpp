@@ -63,8 +63,8 @@ struct passes {
   /// Of each block: its maximum and the sum of its weights relative to that maximum. One pass over memory: a block is
   /// read twice, but the second time from the nearest cache, while the next is on its way.
   ///
-  /// A NaN or +inf in a block makes its sum NaN; -inf has weight 0.
-  static SPECDEC_INLINE void study(const T* x, std::size_t size, Real scale, block_mass* out) noexcept {
+  /// A NaN or +inf in a block makes its sum NaN; -inf has weight 0. The weights go to `weights`, unless that is null.
+  static SPECDEC_INLINE void study(const T* x, std::size_t size, Real scale, block_mass* out, Real* weights) noexcept {
     for (std::size_t begin = 0; begin < size; begin += block_size, ++out) {
       const T* stored = x + begin;
       const std::size_t count = std::min(block_size, size - begin);
@@ -89,6 +89,10 @@ struct passes {
         load_batch(from + i, v);
         prefetch_batch(stored + block_size + i);
         weigh<Width, Real>(v, reference, scale);
+        if (weights != nullptr) {
+          SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k)
+              store<Width, Real>(weights + begin + i + k * step, v[k]);
+        }
         add(v, sums);
       }
       *out = {static_cast<double>(maximum), static_cast<double>(total_of(sums))};
@@ -126,9 +130,7 @@ struct passes {
     for (std::size_t i = 0; i < size; i += batch * step) {
       reals v[batch];
       load_batch(x + i, v);
-      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) {
-        found[k] = v[k] == v[k] ? found[k] : reals{} + Real{1};
-      }
+      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) { found[k] = v[k] == v[k] ? found[k] : reals{} + Real{1}; }
     }
     reals folded[parts] = {};
     add(found, folded);
@@ -195,18 +197,17 @@ struct passes {
     return total_of(sums);
   }
 
-  /// The mass of the logits above `upper`; and the logits above `lower` and at most `upper`, in order, to `out`, which
-  /// must have room for them and 16 more.
-  static SPECDEC_INLINE selection_count<Real> select_between(const T* x, std::size_t size, Real lower, Real upper,
-                                                             Real reference, Real scale, Real* out) noexcept {
+  /// The sum of the weights of the logits above `upper`; and the logits above `lower` and at most `upper`, in order, to
+  /// `out`, which must have room for them and 16 more.
+  static SPECDEC_INLINE selection_count<Real> select_between(const T* x, const Real* weights, std::size_t size,
+                                                             Real lower, Real upper, Real* out) noexcept {
     reals sums[parts] = {};
     std::size_t found = 0;
     for (std::size_t i = 0; i < size; i += batch * step) {
       reals v[batch];
       reals w[batch];
       load_batch(x + i, v);
-      SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) w[k] = v[k];
-      weigh<Width, Real>(w, reference, scale);
+      load_batch(weights + i, w);
       SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) w[k] = v[k] > reals{} + upper ? w[k] : reals{};
       add(w, sums);
       SPECDEC_UNROLL for (std::size_t k = 0; k < batch; ++k) append(v[k], lower, upper, out, found);

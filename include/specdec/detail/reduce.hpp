@@ -83,17 +83,20 @@ inline void find_highest(const edited_row<T>& row, std::span<const block_mass> b
 }
 
 /// Maximum and mass of a row, in one pass over memory. `blocks` gets one entry for each block: its maximum, and the sum
-/// of its weights relative to the row's maximum. Where the maximum is not finite the sums mean nothing.
+/// of its weights relative to the row's maximum. Where the maximum is not finite the sums mean nothing. `weights`, if
+/// it is not null, gets padded(V) numbers: every token's weight relative to its block's maximum.
 template <class T>
-inline row_summary<arithmetic<T>> study(const edited_row<T>& row, arithmetic<T> scale, std::span<block_mass> blocks) {
+inline row_summary<arithmetic<T>> study(const edited_row<T>& row, arithmetic<T> scale, std::span<block_mass> blocks,
+                                        arithmetic<T>* weights = nullptr) {
   using Real = arithmetic<T>;
+  const auto at = [weights](std::size_t begin) { return weights == nullptr ? nullptr : weights + begin; };
   for_each_run(
       row,
       [&](std::size_t begin, std::size_t size) {
-        kernels_for<T>().study(row.row.data() + begin, size, scale, &blocks[begin / block_size]);
+        kernels_for<T>().study(row.row.data() + begin, size, scale, &blocks[begin / block_size], at(begin));
       },
       [&](std::size_t begin, const block<Real>& logits) {
-        kernels_for<Real>().study(logits.values, padded(logits.size), scale, &blocks[begin / block_size]);
+        kernels_for<Real>().study(logits.values, padded(logits.size), scale, &blocks[begin / block_size], at(begin));
       });
   row_summary<Real> found;
   find_highest(row, blocks, found);

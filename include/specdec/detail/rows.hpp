@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <type_traits>
 #include <span>
+#include <type_traits>
 
 #include "../types.hpp"
 #include "lanes.hpp"
@@ -21,7 +21,9 @@ namespace specdec::inline SPECDEC_ABI::detail {
 inline constexpr std::size_t block_size = 1024;
 
 /// The blocks of a vocabulary.
-constexpr std::size_t block_count(std::size_t vocab_size) noexcept { return (vocab_size + block_size - 1) / block_size; }
+constexpr std::size_t block_count(std::size_t vocab_size) noexcept {
+  return (vocab_size + block_size - 1) / block_size;
+}
 
 /// Kernels take whole groups of this many numbers, four times the lanes, so that their loops need no tails.
 inline constexpr std::size_t group_size = 4 * lane_count;
