@@ -6,6 +6,7 @@
 
 #include "concepts.hpp"
 #include "config.hpp"
+#include "decode/clock.hpp"
 #include "decode/delivery.hpp"
 #include "decode/emission.hpp"
 #include "decode/generate.hpp"

@@ -4,7 +4,6 @@
 /// @file
 /// The loop: speculative generation, and plain generation as its special case.
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -20,6 +19,7 @@
 #include "../length/constant.hpp"
 #include "../requirements.hpp"
 #include "../verify/rejection.hpp"
+#include "clock.hpp"
 #include "options.hpp"
 #include "outcome.hpp"
 #include "session.hpp"
@@ -74,8 +74,6 @@ template <class Rule, class Randomness, class Target, Drafter<Randomness> Draft,
 requires RunsRounds<Rule, Randomness, Target, Consumer, Request> session_status
 run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
            const Request& request_to_stop) {
-  using clock = std::chrono::steady_clock;
-  const auto seconds = [](clock::duration d) { return std::chrono::duration<double>(d).count(); };
   const auto require_vocabulary = [&](std::optional<std::size_t> size, const char* whose) {
     const std::size_t expected = session.target_law().vocab_size();
     if (size && *size != expected) {
@@ -98,11 +96,11 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
       session.stop();
       break;
     }
-    const auto start = clock::now();
+    const double start = seconds_now();
     const draft_request request = session.request();
     drafted.begin(request);
     drafter.propose(request, session.chance(), drafted);
-    const auto proposed = clock::now();
+    const double proposed = seconds_now();
     // Drafting may take as long as scoring does. What was drafted will be drafted again.
     if (request_to_stop.stop_requested()) {
       session.stop();
@@ -110,16 +108,15 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
     }
 
     const decode_plan plan = plan_for(session, drafted, target);
-    const auto planned = clock::now();
+    const double planned = seconds_now();
 
     if (target.size() > plan.held) target.truncate(plan.held);
     const auto rows = target.decode(plan.tokens, plan.rows);
-    const auto decoded = clock::now();
+    const double decoded = seconds_now();
 
     const outcome out = session.commit(session.verify(rows));
-    const auto verified = clock::now();
-    session.add_seconds(seconds(proposed - start), seconds(decoded - planned),
-                        seconds(planned - proposed + (verified - decoded)));
+    const double verified = seconds_now();
+    session.add_seconds(proposed - start, decoded - planned, (planned - proposed) + (verified - decoded));
 
     if (out.status == session_status::failed) {
       throw logits_error("specdec: expected usable logits from the target for token " +

@@ -32,7 +32,10 @@ class logit_editor {
       seen_.reserve(std::min(vocab_size, params.penalty_window));
     }
     std::vector<logit_bias>& bias = params_.bias;
-    std::stable_sort(bias.begin(), bias.end(), [](const auto& a, const auto& b) { return a.token < b.token; });
+    // By amount too, so that a token's biases have one sum whatever their order.
+    std::sort(bias.begin(), bias.end(), [](const logit_bias& a, const logit_bias& b) {
+      return a.token != b.token ? a.token < b.token : a.amount < b.amount;
+    });
     for (std::size_t i = 1; i < bias.size();) {
       if (bias[i].token == bias[i - 1].token) {
         bias[i - 1].amount += bias[i].amount;
