@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/law_model.hpp>
@@ -76,7 +77,10 @@ expectation expected(const std::vector<token_id>& plain, std::size_t count, bool
     expectation e{tokens.size(), 0, {}, status, index};
     while (e.delivered + last_tokens < tokens.size() && ends[e.delivered] + last_bytes <= text.size()) ++e.delivered;
     const std::size_t whole = e.delivered == 0 ? 0 : ends[e.delivered - 1];
-    e.text = text.substr(0, status == session_status::stop_text ? text.size() - last_bytes : whole);
+    // A token that a stop text begins in is told up to there, unless it belongs to a stop sequence.
+    const bool in_sequence = e.delivered + last_tokens >= tokens.size();
+    const bool stopped = status == session_status::stop_text || status == session_status::stop_sequence;
+    e.text = text.substr(0, stopped && last_bytes > 0 && !in_sequence ? text.size() - last_bytes : whole);
     return e;
   };
   for (std::size_t i = 0; i < count; ++i) {
@@ -84,26 +88,30 @@ expectation expected(const std::vector<token_id>& plain, std::size_t count, bool
     const std::size_t before = text.size();
     append_piece(plain[i], text);
     ends.push_back(text.size());
-    std::size_t found = options.stop_sequences.size();
+    std::size_t sequence_length = 0;
+    std::size_t sequence = 0;
     for (std::size_t s = 0; s < options.stop_sequences.size(); ++s) {
       const auto& stop = options.stop_sequences[s];
-      if (!ends_with(tokens, stop)) continue;
-      if (found == options.stop_sequences.size() || stop.size() > options.stop_sequences[found].size()) found = s;
+      if (!ends_with(tokens, stop) || stop.size() <= sequence_length) continue;
+      sequence_length = stop.size();
+      sequence = s;
     }
-    if (found < options.stop_sequences.size()) {
-      return deliver(options.stop_sequences[found].size(), 0, session_status::stop_sequence, found);
-    }
-    for (std::size_t end = before + 1; end <= text.size(); ++end) {
-      std::size_t longest = options.stop_texts.size();
+    std::size_t last_bytes = 0;
+    std::size_t stop_text = 0;
+    bool inside = false;
+    for (std::size_t end = before + 1; end <= text.size() && last_bytes == 0; ++end) {
       for (std::size_t s = 0; s < options.stop_texts.size(); ++s) {
-        const auto& stop = options.stop_texts[s];
-        if (!ends_with(text.substr(0, end), stop)) continue;
-        if (longest == options.stop_texts.size() || stop.size() > options.stop_texts[longest].size()) longest = s;
-      }
-      if (longest < options.stop_texts.size()) {
-        return deliver(0, options.stop_texts[longest].size() + text.size() - end, session_status::stop_text, longest);
+        const std::size_t cut = options.stop_texts[s].size() + text.size() - end;
+        if (!ends_with(text.substr(0, end), options.stop_texts[s]) || cut <= last_bytes) continue;
+        last_bytes = cut;
+        stop_text = s;
+        inside = end < text.size();
       }
     }
+    if (sequence_length == 0 && last_bytes == 0) continue;
+    const bool by_text = last_bytes > 0 && (sequence_length == 0 || inside);
+    return deliver(sequence_length, last_bytes, by_text ? session_status::stop_text : session_status::stop_sequence,
+                   by_text ? stop_text : sequence);
   }
   if (all) return deliver(0, 0, session_status::max_tokens, 0);
   return deliver(undecided(tokens, options.stop_sequences), undecided(text, options.stop_texts),
@@ -218,9 +226,82 @@ TEST(stops, that_end_a_round_early_count_what_they_cut) {
                                                     {.max_tokens = 30, .stop_sequences = {{plain[4], plain[5]}}});
   EXPECT_EQ(result.status, session_status::stop_sequence);
   EXPECT_EQ(result.stats.rounds, 1U);
-  EXPECT_EQ(result.stats.emitted, 21U);
-  EXPECT_EQ(result.stats.delivered + result.stats.cut, 21U);
+  EXPECT_GT(result.stats.cut, 0U);
+  EXPECT_EQ(result.stats.delivered + result.stats.cut, result.stats.emitted);
   EXPECT_EQ(result.stats.accepted, result.stats.delivered);
+}
+
+// A grammar that is complete where the text stops allows nothing more; and what a model says there may be no law at
+// all.
+TEST(stops, make_no_difference_between_plain_and_speculative_where_nothing_can_follow) {
+  struct word {
+    std::size_t length = 0;
+    bool allows(token_id token) const { return length < 3 && token == static_cast<token_id>(length + 2); }
+    void fill(std::span<std::uint32_t> words) const {
+      if (length < 3) words[0] = 4U << length;
+    }
+    void advance(token_id) { ++length; }
+    void rollback(std::size_t n) { length -= n; }
+  };
+  law_model target(6, laws::hashed(6, 21, 0.8));
+  law_model draft(6, laws::hashed(6, 22, 0.8));
+  for (const auto& options :
+       {generate_options{.gamma = 9, .mask = word{}, .stop_sequences = {{4}}},
+        generate_options{.gamma = 9, .end_tokens = {4}, .mask = word{}},
+        generate_options{
+            .gamma = 9, .mask = word{}, .stop_texts = {"aba"}, .detokenize = [](token_id token, std::string&text) {
+              text += std::string(token == 4 ? "ba" : token == 3 ? "a" : "");
+            }}}) {
+    const auto plain = specdec::autoregressive_generate(target, prompt, options);
+    EXPECT_NE(plain.status, session_status::max_tokens);
+    specdec::forced_tokens forced;
+    for (const auto& result : {specdec::speculative_generate(target, draft, prompt, options),
+                               specdec::speculative_generate(target, forced, prompt, options)}) {
+      EXPECT_EQ(result.status, plain.status);
+      EXPECT_EQ(ids(result.tokens), ids(plain.tokens));
+      EXPECT_EQ(result.text, plain.text);
+    }
+  }
+}
+
+TEST(stops, make_no_difference_between_plain_and_speculative_where_the_target_is_lost) {
+  constexpr token_id end = 3;
+  const auto lost = [law = laws::hashed(6, 21, 0.8)](text_view text) {
+    auto p = law(text);
+    if (text.back() == end) p[1] = std::numeric_limits<double>::quiet_NaN();
+    return p;
+  };
+  law_model target(6, lost);
+  law_model draft(6, laws::hashed(6, 21, 0.8));
+  std::size_t inside_a_draft = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    generate_options options{.gamma = 6, .max_tokens = 300, .end_tokens = {end}, .seed = seed};
+    for (const bool by_sequence : {false, true}) {
+      if (by_sequence) {
+        options.end_tokens.clear();
+        options.stop_sequences = {{end}};
+      }
+      const auto result = specdec::speculative_generate(target, draft, prompt, options);
+      EXPECT_EQ(result.status, by_sequence ? session_status::stop_sequence : session_status::end_token);
+      inside_a_draft += result.stats.cut;
+    }
+  }
+  EXPECT_GT(inside_a_draft, 10U);
+}
+
+TEST(stops, of_both_kinds_leave_nothing_of_each_other) {
+  // "xa" "bcd": the text "ab" ends inside the second token, which is a stop sequence too.
+  const auto choose = [](text_view text) {
+    laws::probabilities p(6, 0.0);
+    p[text.size() % 2 == 1 ? 0 : 1] = 1;
+    return p;
+  };
+  law_model target(6, choose);
+  const auto spell = [](token_id token, std::string& text) { text += token == 0 ? "xa" : "bcd"; };
+  const auto result = specdec::autoregressive_generate(
+      target, prompt, {.stop_sequences = {{1}}, .stop_texts = {"ab"}, .detokenize = spell});
+  EXPECT_EQ(result.status, session_status::stop_text);
+  EXPECT_EQ(result.text, "x");
 }
 
 TEST(stops, are_not_looked_for_in_the_prompt) {
@@ -295,6 +376,7 @@ TEST(generate, needs_a_session_that_has_a_text) {
   specdec::no_draft nothing;
   specdec::session text(6, {});
   EXPECT_THROW(speculative_generate(text, target, nothing), std::logic_error);
+  EXPECT_THROW(text.append(prompt), std::logic_error);
 }
 
 // Log-probabilities are checked against the law written down.

@@ -70,16 +70,17 @@ class delivery {
 
   /// Decides what is handed on in this round. @param all nothing can follow: nothing need wait, unless it is a stop
   void release(bool all) noexcept {
-    std::size_t last_tokens = match_ || all ? 0 : watch_.held_tokens();
-    std::size_t last_bytes = match_ || all ? 0 : watch_.held_bytes();
-    if (match_) (match_->is_text ? last_bytes : last_tokens) = match_->length + match_->trailing;
+    const std::size_t last_tokens = match_ ? match_->tokens : all ? 0 : watch_.held_tokens();
+    const std::size_t last_bytes = match_ ? match_->bytes : all ? 0 : watch_.held_bytes();
     // What is held back, or stops the text, may begin in what was handed on before the text was taken up again.
     const std::size_t bytes = bytes_.size() - std::min(last_bytes, bytes_.size());
     std::size_t whole = 0;
-    while (out_tokens_ + last_tokens < tokens_.size() && whole + sizes_[out_tokens_] <= bytes) {
-      whole += sizes_[out_tokens_++];
+    bool broken = false;  // by a stop text that begins inside a token
+    while (out_tokens_ + last_tokens < tokens_.size() && !broken) {
+      broken = whole + sizes_[out_tokens_] > bytes;
+      if (!broken) whole += sizes_[out_tokens_++];
     }
-    out_bytes_ = match_ && match_->is_text ? bytes : whole;
+    out_bytes_ = match_ && broken ? bytes : whole;
     delivered_ += out_tokens_;
   }
 
@@ -87,6 +88,9 @@ class delivery {
   [[nodiscard]] std::span<const emitted_token> tokens() const noexcept { return std::span(tokens_).first(out_tokens_); }
   [[nodiscard]] std::string_view text() const noexcept { return std::string_view(bytes_).substr(0, out_bytes_); }
   [[nodiscard]] candidate_table top() const noexcept { return table(0, out_tokens_); }
+
+  /// The watch, at the end of the text.
+  [[nodiscard]] const stop_watch& watch() const noexcept { return watch_; }
 
   /// What waits.
   [[nodiscard]] std::span<const emitted_token> waiting() const noexcept {

@@ -67,12 +67,12 @@ class pattern_follower {
   std::size_t matched_ = 0;
 };
 
-/// A stop that was found.
+/// A stop that was found. A sequence and a text may end with the same token: then both are to be cut.
 struct stop_match {
-  bool is_text = false;      ///< a stop text, or else a stop sequence
-  std::size_t index = 0;     ///< which one
-  std::size_t length = 0;    ///< its bytes, or tokens
-  std::size_t trailing = 0;  ///< bytes of the last token that lie behind it
+  bool is_text = false;    ///< whether a stop text ended first, or else a stop sequence
+  std::size_t index = 0;   ///< which one
+  std::size_t tokens = 0;  ///< how many of the last tokens are a stop sequence
+  std::size_t bytes = 0;   ///< how many of the last bytes are a stop text and what lies behind it
 };
 
 /// Watches a text for stops, token by token.
@@ -83,27 +83,38 @@ class stop_watch {
     for (const auto& text : texts) texts_.emplace_back(std::vector<char>(text.begin(), text.end()));
   }
 
+  /// Whether there is anything to watch for.
+  [[nodiscard]] bool watches() const noexcept { return !sequences_.empty() || !texts_.empty(); }
+
   /// The next token begins a text.
   void restart() noexcept {
     for (auto& sequence : sequences_) sequence.restart();
     for (auto& text : texts_) text.restart();
   }
 
-  /// Takes a token and its bytes, and returns the stop that it completes: the one that ends first; of those, a sequence
-  /// before a text, and the longest, so that nothing of the others is left standing.
+  /// Takes a token and its bytes, and returns the stop that it completes: the one that ends first; of those that end
+  /// together, the longest.
   std::optional<stop_match> push(token_id token, std::string_view bytes) noexcept {
-    std::optional<stop_match> found;
-    const auto complete = [&found](bool is_text, std::size_t index, std::size_t length, std::size_t trailing) {
-      if (!found || length > found->length) found = {is_text, index, length, trailing};
-    };
+    stop_match found;
+    std::size_t longest_sequence = 0;
     for (std::size_t i = 0; i < sequences_.size(); ++i) {
-      if (sequences_[i].push(token)) complete(false, i, sequences_[i].size(), 0);
+      if (!sequences_[i].push(token) || sequences_[i].size() <= found.tokens) continue;
+      longest_sequence = i;
+      found.tokens = sequences_[i].size();
     }
-    for (std::size_t byte = 0; byte < bytes.size() && !found; ++byte) {
+    std::size_t longest_text = 0;
+    std::size_t trailing = 0;
+    for (std::size_t byte = 0; byte < bytes.size() && found.bytes == 0; ++byte) {
+      trailing = bytes.size() - byte - 1;
       for (std::size_t i = 0; i < texts_.size(); ++i) {
-        if (texts_[i].push(bytes[byte])) complete(true, i, texts_[i].size(), bytes.size() - byte - 1);
+        if (!texts_[i].push(bytes[byte]) || texts_[i].size() + trailing <= found.bytes) continue;
+        longest_text = i;
+        found.bytes = texts_[i].size() + trailing;
       }
     }
+    if (found.tokens == 0 && found.bytes == 0) return std::nullopt;
+    found.is_text = found.bytes > 0 && (found.tokens == 0 || trailing > 0);
+    found.index = found.is_text ? longest_text : longest_sequence;
     return found;
   }
 

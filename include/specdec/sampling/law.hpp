@@ -54,11 +54,15 @@ class law {
   [[nodiscard]] mask_follower& mask() noexcept { return mask_; }
 
   /// Forgets the last round, and takes up one that verifies `drafted` behind `committed`, of which the first
-  /// `prompt_size` tokens are the prompt. Both must stay as they are until the round ends. Allocates only when rounds
+  /// `prompt_size` tokens are the prompt. All must stay as they are until the round ends. Allocates only when rounds
   /// grow.
-  void begin_round(std::span<const token_id> committed, std::size_t prompt_size, const draft& drafted) {
+  /// @param ended for the root and every node, whether the text has ended there: what follows is cut, so neither rows
+  ///              nor mask are looked at; any law would do, and `at` gives one. Empty if it cannot end.
+  void begin_round(std::span<const token_id> committed, std::size_t prompt_size, const draft& drafted,
+                   std::span<const std::uint8_t> ended = {}) {
     text_ = {committed, {}, prompt_size};
     drafted_ = &drafted;
+    ended_ = ended;
     while (places_.size() <= drafted.size()) places_.push_back(new_place());
     path_.reserve(drafted.size());
     for (place& p : places_) p.forget();
@@ -69,6 +73,7 @@ class law {
   template <class Rows>
   [[nodiscard]] distribution<row_value<Rows>> at(const Rows& rows, node_id node) {
     place& p = place_of(node);
+    if (has_ended(node)) return any_law<row_value<Rows>>();
     const auto row = rows.row(node);
     if (!p.final.known) {
       go_to(node);
@@ -88,6 +93,7 @@ class law {
       for (place& p : places_) p.own.blocks.resize(detail::block_count(vocab_size_));
     }
     place& p = place_of(node);
+    if (has_ended(node)) return any_law<row_value<Rows>>();
     const auto row = rows.row(node);
     if (!p.own.known) study(row, {}, own, p.own);
     return recall(row, {}, own, p.own);
@@ -204,10 +210,20 @@ class law {
   /// Makes text_ the text behind `node`, and says whether the mask has a say there.
   [[nodiscard]] bool follows_mask(node_id node) {
     go_to(node);
-    return mask_.restricts() && !ended(text_);
+    return mask_.restricts() && !has_ended(node);
   }
 
-  /// Whether a drafted token has ended the text: what follows is cut, whatever its law.
+  [[nodiscard]] bool has_ended(node_id node) const noexcept { return !ended_.empty() && ended_[node] != 0; }
+
+  /// Token 0 for certain: a law that needs no row.
+  template <class T>
+  [[nodiscard]] distribution<T> any_law() const noexcept {
+    typename distribution<T>::summary certain;
+    certain.highest = 0;
+    return {{logits_row<T>(nullptr, vocab_size_)}, certain};
+  }
+
+  /// Whether a drafted token is an end token, so that the mask has no say behind it.
   [[nodiscard]] bool ended(const text_so_far& text) const noexcept {
     return std::any_of(text.drafted.begin(), text.drafted.end(), [this](token_id t) { return ends_.ends(t); });
   }
@@ -289,6 +305,7 @@ class law {
 
   text_so_far text_;
   const draft* drafted_ = nullptr;
+  std::span<const std::uint8_t> ended_;
   std::vector<place> places_;
   std::vector<token_id> path_;
   bool reports_model_ = false;  ///< whether the model's own laws were ever asked for
