@@ -2,6 +2,7 @@
 // that meets a mistake must speak for itself.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
@@ -154,6 +155,28 @@ void checked(model<7>& target) { (void)specdec::testing::check_target_model(targ
 void with_a_rule(specdec::session<rule>& text, right_model& right) {
   specdec::no_draft nothing;
   (void)specdec::speculative_generate(text, right, nothing);
+}
+
+struct mask {
+#ifndef REFUSED_MASK_ALLOWS
+  bool allows(token_id token);
+#endif
+#ifndef REFUSED_MASK_FILL
+  void fill(std::span<std::uint32_t> words);
+#endif
+#ifndef REFUSED_MASK_ADVANCE
+  void advance(token_id token);
+#endif
+#ifndef REFUSED_MASK_ROLLBACK
+  void rollback(std::size_t n);
+#endif
+#ifdef REFUSED_MASK_COPY
+  mask(mask&&) = default;
+#endif
+};
+
+void under_a_mask(right_model& target, mask& grammar, const std::vector<token_id>& prompt) {
+  (void)specdec::autoregressive_generate(target, prompt, {.mask = std::move(grammar)});
 }
 
 void erased(drafter<3> draft, single_drafter single) {

@@ -58,6 +58,27 @@ concept TokenMask = requires(M& mask, token_id token, std::span<std::uint32_t> w
 }
 &&std::copy_constructible<M>;
 
+/// Fails to compile, with a sentence for what `M` lacks to be a `TokenMask`.
+template <class M>
+constexpr void require_token_mask() {
+  static_assert(
+      requires(M & mask, token_id token) {
+        { mask.allows(token) } -> std::convertible_to<bool>;
+      },
+      "specdec: a mask needs `bool allows(specdec::token_id token)`: whether the token may come next");
+  static_assert(
+      requires(M & mask, std::span<std::uint32_t> words) { mask.fill(words); },
+      "specdec: a mask needs `void fill(std::span<std::uint32_t> words)`: set a bit for every allowed token");
+  static_assert(
+      requires(M & mask, token_id token) { mask.advance(token); },
+      "specdec: a mask needs `void advance(specdec::token_id token)`: the token came");
+  static_assert(
+      requires(M & mask, std::size_t n) { mask.rollback(n); },
+      "specdec: a mask needs `void rollback(std::size_t n)`: take the last n tokens back");
+  static_assert(std::copy_constructible<M>,
+                "specdec: a mask must be copyable: sessions are, and begin with a fresh one");
+}
+
 /// Any mask, as a value. Empty, it allows every token.
 class any_mask {
  public:
@@ -67,6 +88,10 @@ class any_mask {
   template <class M>
   requires(!std::same_as<M, any_mask> && TokenMask<M>) any_mask(M mask)  // NOLINT: a mask is meant to become one
       : held_(std::make_unique<holder<M>>(std::move(mask))) {}
+
+  /// Says what a type lacks that is no mask.
+  template <class M>
+  requires(!std::same_as<M, any_mask> && !TokenMask<M>) any_mask(M) { require_token_mask<M>(); }  // NOLINT
 
   any_mask(const any_mask& other) : held_(other.held_ ? other.held_->copy() : nullptr) {}
   any_mask(any_mask&&) noexcept = default;
