@@ -2,12 +2,15 @@
 #define SPECDEC_MESSAGE_HPP
 
 /// @file
-/// Numbers in error messages.
+/// What error messages have in common.
 
 #include <charconv>
+#include <cstddef>
+#include <stdexcept>
 #include <string>
 
 #include "config.hpp"
+#include "types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -15,6 +18,14 @@ namespace specdec::inline SPECDEC_ABI {
 [[nodiscard]] inline std::string number_text(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+/// Throws std::invalid_argument, saying where it came from, for a token outside a vocabulary that is not empty.
+inline void require_token(token_id token, std::size_t vocab_size, const char* where) {
+  if (token < 0 || static_cast<std::size_t>(token) >= vocab_size) {
+    throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) + "; " + where +
+                                " has token " + std::to_string(token));
+  }
 }
 
 }  // namespace specdec::inline SPECDEC_ABI

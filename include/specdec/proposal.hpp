@@ -278,10 +278,7 @@ class draft {
                                   " tokens; got " + std::to_string(size()));
     }
     for (node_id node = 1; node <= size(); ++node) {
-      if (token(node) < 0 || static_cast<std::size_t>(token(node)) >= vocab_size) {
-        throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) +
-                                    "; the draft has token " + std::to_string(token(node)));
-      }
+      require_token(token(node), vocab_size, "the draft");
       if (const std::size_t width = law_of(node).vocab_size(); width != vocab_size) {
         throw std::invalid_argument("specdec: expected proposals over " + std::to_string(vocab_size) +
                                     " tokens; the draft has one over " + std::to_string(width));

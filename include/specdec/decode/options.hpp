@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../message.hpp"
 #include "../sampling/mask.hpp"
 #include "../sampling/params.hpp"
 #include "../types.hpp"
@@ -59,16 +60,10 @@ struct generate_options {
   /// Throws std::invalid_argument, saying what was expected and what came. The sampling parameters are the law's.
   void validate(std::size_t vocab_size) const {
     if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
-    const auto require_token = [vocab_size](token_id token, const char* where) {
-      if (token < 0 || static_cast<std::size_t>(token) >= vocab_size) {
-        throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) + "; " + where +
-                                    " has token " + std::to_string(token));
-      }
-    };
-    for (const token_id token : end_tokens) require_token(token, "the list of end tokens");
+    for (const token_id token : end_tokens) require_token(token, vocab_size, "the list of end tokens");
     for (const auto& sequence : stop_sequences) {
       if (sequence.empty()) throw std::invalid_argument("specdec: a stop sequence must have at least one token");
-      for (const token_id token : sequence) require_token(token, "a stop sequence");
+      for (const token_id token : sequence) require_token(token, vocab_size, "a stop sequence");
     }
     for (const auto& text : stop_texts) {
       if (text.empty()) throw std::invalid_argument("specdec: a stop text must have at least one byte");

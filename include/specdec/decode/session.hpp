@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../message.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../requirements.hpp"
@@ -84,7 +85,7 @@ class session {
     if (prompt.empty()) {
       throw std::invalid_argument("specdec: the prompt must have at least one token (a model's begin token will do)");
     }
-    for (const token_id token : prompt) require_token(token, "the prompt");
+    for (const token_id token : prompt) require_token(token, law_.vocab_size(), "the prompt");
     require_room(prompt.size(), "the prompt");
     start({prompt.begin(), prompt.end()});
     round_ = 0;
@@ -99,7 +100,7 @@ class session {
     if (status_ == session_status::idle) {
       throw std::logic_error("specdec: expected a session with a text; call begin(prompt) first");
     }
-    for (const token_id token : further) require_token(token, "the appended text");
+    for (const token_id token : further) require_token(token, law_.vocab_size(), "the appended text");
     require_room(committed_.size() + further.size(), "the text");
     std::vector<token_id> text = committed_;
     text.insert(text.end(), further.begin(), further.end());
@@ -262,7 +263,7 @@ class session {
                                   " tokens; it names node " + std::to_string(last));
     }
     if (v.fault == row_fault::none) {
-      require_token(v.next, "the verdict");
+      require_token(v.next, law_.vocab_size(), "the verdict");
       emission_.collect(*open_.drafted, v, options_.detokenize);
     }
     make_ready();
@@ -368,13 +369,6 @@ class session {
   static const generate_options& checked(const generate_options& options, std::size_t vocab_size) {
     options.validate(vocab_size);
     return options;
-  }
-
-  void require_token(token_id token, const char* where) const {
-    if (token < 0 || static_cast<std::size_t>(token) >= law_.vocab_size()) {
-      throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(law_.vocab_size() - 1) + "; " +
-                                  where + " has token " + std::to_string(token));
-    }
   }
 
   void require_room(std::size_t size, const char* what) const {
