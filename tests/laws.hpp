@@ -116,21 +116,25 @@ struct point_drafter {
 };
 
 /// A drafter with a model of its own inside.
-template <class Law>
+template <class Law, class Policy = specdec::constant>
 class drafter_over {
  public:
   drafter_over(std::size_t vocab_size, Law law, std::size_t gamma, const specdec::model_drafter_options& options)
+      : drafter_over(vocab_size, law, Policy{gamma}, options) {}
+  drafter_over(std::size_t vocab_size, Law law, Policy policy, const specdec::model_drafter_options& options)
+  requires specdec::LengthPolicy<Policy>
       : model_(std::make_unique<specdec::testing::law_model<Law>>(vocab_size, law)),
-        drafter_(*model_, {gamma}, options) {}
+        drafter_(*model_, std::move(policy), options) {}
 
   template <class Chance>
   void propose(const specdec::draft_request& request, Chance& chance, specdec::draft& answer) {
     drafter_.propose(request, chance, answer);
   }
+  void observe(const specdec::outcome& out) { specdec::tell(drafter_, out); }
 
  private:
   std::unique_ptr<specdec::testing::law_model<Law>> model_;
-  specdec::model_drafter<specdec::testing::law_model<Law>> drafter_;
+  specdec::model_drafter<specdec::testing::law_model<Law>, Policy> drafter_;
 };
 
 }  // namespace laws

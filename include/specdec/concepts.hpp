@@ -16,6 +16,8 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
+struct outcome;
+
 /// One row of logits: a `logits_row` of float, float16, bfloat16 or double.
 template <class R>
 concept LogitsRow = std::same_as<std::remove_cvref_t<R>, logits_row<float>> ||
@@ -103,7 +105,8 @@ concept KnowsTokens = requires(const M& model) {
 ///     `request.max_nodes` in all to a draft that is empty but for its root, using `draft.extend`. No token at all is
 ///     a legal answer.
 ///  2. All its randomness comes from `chance`, through `draft.extend`.
-///  3. It depends on nothing but the request, its own parameters and what it has observed of earlier rounds.
+///  3. It depends on nothing but the request, its own parameters and what it has observed of earlier rounds
+///     (`Observes`). A round that fails is asked for again, and the answer must then be the same.
 ///
 /// A minimal drafter, which always proposes the last token again:
 /// @code
@@ -126,10 +129,26 @@ concept Drafter = requires(D& drafter, const draft_request& request, C& chance, 
 template <class D, class C = philox>
 concept DraftModel = CausalModel<D> || Drafter<D, C>;
 
+/// What learns from the rounds: `observer.observe(out)` is called behind every committed round, before the sink, with
+/// its `outcome`. It must not throw.
+///
+/// Drafters and length policies may have it. Whoever runs rounds without `speculative_generate` calls `tell` instead.
+template <class T>
+concept Observes = requires(T& observer, const outcome& out) {
+  observer.observe(out);
+};
+
+/// Tells `observer` what became of a round, if it wants to know.
+template <class T>
+void tell(T& observer, const outcome& out) {
+  if constexpr (Observes<T>) observer.observe(out);
+}
+
 /// How far to draft.
 ///
 /// Requirements
-///  1. `policy.depth(request)` is the number of tokens to draft in this round; more than request.max_depth is cut.
+///  1. `policy.depth(request)` begins a round, or begins it again: it is the number of tokens to draft; more than
+///     request.max_depth is cut.
 ///  2. `P::reads_clock` is true if the answer may depend on measured time. Where it is false, the same seed gives the
 ///     same text on every run.
 ///
@@ -141,11 +160,31 @@ concept DraftModel = CausalModel<D> || Drafter<D, C>;
 /// };
 /// @endcode
 ///
+/// Optional: `EndsBeforeToken`, `EndsBehindToken`, `Observes`.
+///
 /// Not required: constness; a policy may learn.
 template <class P>
 concept LengthPolicy = requires(P& policy, const draft_request& request) {
   { policy.depth(request) } -> std::convertible_to<std::size_t>;
   { P::reads_clock } -> std::convertible_to<bool>;
+};
+
+/// A length policy that may end a draft for what the draft model is about to say: `policy.draws(highest)` is asked
+/// before every token, with the probability of the most probable one. If it is false, none is drawn.
+///
+/// Probabilities are those of the draft's law, before it is cut to its top tokens; where that law is greedy, those of
+/// softmax of its logits. Tokens that a mask forces are drafted unasked.
+template <class P>
+concept EndsBeforeToken = LengthPolicy<P> && requires(P& policy, double highest) {
+  { policy.draws(highest) } -> std::convertible_to<bool>;
+};
+
+/// A length policy that may end a draft for what the draft model has said: `policy.goes_on(probability)` is asked
+/// behind every drawn token, with its probability as `EndsBeforeToken` has it. If it is false, that token is the last.
+/// The token itself stays, whatever it is: to drop drawn tokens would change the law of the text.
+template <class P>
+concept EndsBehindToken = LengthPolicy<P> && requires(P& policy, double probability) {
+  { policy.goes_on(probability) } -> std::convertible_to<bool>;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

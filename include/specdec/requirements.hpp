@@ -22,8 +22,6 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
-struct outcome;
-
 /// What `Model::decode` returns.
 template <class Model>
 using rows_of =

@@ -123,6 +123,7 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
                          std::to_string(session.faulty_position()) + " of the text; its row has " +
                          to_string(session.fault()));
     }
+    tell(drafter, out);
     if constexpr (std::same_as<std::invoke_result_t<Consumer&, const outcome&>, bool>) {
       if (!sink(out)) session.stop();
     } else {

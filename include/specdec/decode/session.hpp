@@ -42,6 +42,7 @@ namespace specdec::inline SPECDEC_ABI {
 /// target.truncate(plan.held)
 /// rows = target.decode(plan.tokens, plan.rows)
 /// outcome = session.commit(session.verify(rows))
+/// tell(drafter, outcome)
 /// @endcode
 /// and whoever runs it (a loop, a server's scheduler, a batch) calls the models. `speculative_generate` is that loop.
 ///

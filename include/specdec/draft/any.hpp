@@ -59,11 +59,17 @@ class basic_any_drafter {
     if (held_) held_->propose(request, chance, answer);
   }
 
+  /// See `Observes`. Does nothing if the drafter does not observe.
+  void observe(const outcome& out) {
+    if (held_) held_->observe(out);
+  }
+
  private:
   struct interface {
     virtual ~interface() = default;
     virtual std::optional<std::size_t> vocab_size() = 0;
     virtual void propose(const draft_request& request, Randomness& chance, draft& answer) = 0;
+    virtual void observe(const outcome& out) = 0;
   };
 
   template <class Held>
@@ -78,6 +84,7 @@ class basic_any_drafter {
     void propose(const draft_request& request, Randomness& chance, draft& answer) override {
       unwrapped().propose(request, chance, answer);
     }
+    void observe(const outcome& out) override { tell(unwrapped(), out); }
 
     Held drafter;
   };

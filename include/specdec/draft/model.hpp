@@ -73,6 +73,9 @@ class model_drafter<Model, Policy> {
   [[nodiscard]] Model& model() noexcept { return *model_; }
   [[nodiscard]] Policy& policy() noexcept { return policy_; }
 
+  /// Hands what became of a round to the policy. See `Observes`.
+  void observe(const outcome& out) requires Observes<Policy> { policy_.observe(out); }
+
   /// See `Drafter`.
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
@@ -100,7 +103,14 @@ class model_drafter<Model, Policy> {
           throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
                                    to_string(q.fault()));
         }
+        const auto confidence = confidence_of(rows.row(0), q, text, request.mask);
+        if constexpr (EndsBeforeToken<Policy>) {
+          if (!policy_.draws(confidence.probability(confidence.mode()))) return;
+        }
         tip = answer.extend(tip, whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_), chance);
+        if constexpr (EndsBehindToken<Policy>) {
+          if (!policy_.goes_on(confidence.probability(answer.token(tip)))) return;
+        }
       }
     } while (answer.depth(tip) < goal && !law_->ends().ends(answer.token(tip)));
   }
@@ -117,11 +127,30 @@ class model_drafter<Model, Policy> {
     }
   }
 
+  /// The law that the policy judges by, if it judges at all: q, or what q is a greedy choice of.
+  template <class Row, class Law>
+  [[nodiscard]] Law confidence_of(const Row& row, const Law& q, const text_so_far& text, mask_follower* mask) {
+    if constexpr (EndsBeforeToken<Policy> || EndsBehindToken<Policy>) {
+      if (ungreedy_) return ungreedy_->of(row, text, mask);
+    }
+    return q;
+  }
+
   /// Makes the draft's law from the target's, or from parameters of its own; the end of the text is the target's.
   void adopt(const law& target) {
     const sampling_params& params = follows_target_ ? target.params() : law_->params();
     if (law_ && law_->params() == params && law_->ends() == target.ends()) return;
-    law_ = law(model_->vocab_size(), sampling_params(params), target.ends());
+    sampling_params own = params;
+    law_ = law(model_->vocab_size(), own, target.ends());
+    ungreedy_.reset();
+    if constexpr (EndsBeforeToken<Policy> || EndsBehindToken<Policy>) {
+      if (own.temperature > 0) return;
+      own.temperature = 1;
+      own.top_k = 0;
+      own.top_p = 1;
+      own.min_p = 0;
+      ungreedy_.emplace(model_->vocab_size(), own, target.ends());
+    }
   }
 
   /// The model's one row behind the context and what was drafted. The model has the first `held` of these tokens; it is
@@ -156,6 +185,7 @@ class model_drafter<Model, Policy> {
   bool whole_law_;
   bool follows_target_;
   std::optional<law> law_;
+  std::optional<law> ungreedy_;  ///< what law_ chooses from, if that is greedy and the policy wants probabilities
   [[no_unique_address]] held_tokens_of<Model> held_;
   std::vector<token_id> ids_;
   std::vector<float> weights_;

@@ -209,6 +209,7 @@ template <class Rule, class ModelLaw, class TargetLaw, class MakeDrafter>
       target.truncate(plan.held);
       const outcome out = text.commit(text.verify(target.decode(plan.tokens, plan.rows)));
       if (round == 0) first_accepted = out.accepted;
+      tell(drafter, out);
     }
     const double weight = tree.weight();
     found.expected_accepted += weight * static_cast<double>(first_accepted);
