@@ -11,9 +11,11 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <gguf.hpp>
 #include <map>
-#include <measurement.hpp>
+#include <measurement/costs.hpp>
+#include <measurement/generator.hpp>
 #include <model.hpp>
 #include <nlohmann/json.hpp>
 #include <specdec/specdec.hpp>
@@ -28,7 +30,6 @@ using text = std::vector<token_id>;
 
 constexpr std::size_t longest_draft = 12;
 constexpr std::size_t tokens_per_prompt = 80;
-constexpr auto ignore = [](const specdec::outcome&) {};
 
 /// Every task's first few prompts.
 std::vector<text> read_prompts(const std::string& models, const toy::tokenizer& tokenizer, std::size_t per_task) {
@@ -43,23 +44,6 @@ std::vector<text> read_prompts(const std::string& models, const toy::tokenizer& 
   return prompts;
 }
 
-void add(specdec::statistics& total, const specdec::statistics& run) {
-  total.rounds += run.rounds;
-  total.proposed += run.proposed;
-  total.evaluated += run.evaluated;
-  total.accepted += run.accepted;
-  total.delivered += run.delivered;
-  total.accepted_at.resize(std::max(total.accepted_at.size(), run.accepted_at.size()));
-  for (std::size_t i = 0; i < run.accepted_at.size(); ++i) total.accepted_at[i] += run.accepted_at[i];
-  total.draft_seconds += run.draft_seconds;
-  total.target_seconds += run.target_seconds;
-  total.verify_seconds += run.verify_seconds;
-}
-
-double verification_of(const specdec::statistics& stats) {
-  return stats.verify_seconds / static_cast<double>(stats.rounds);
-}
-
 struct result {
   double plain_speed = 0;
   double speculative_speed = 0;
@@ -70,42 +54,43 @@ result measure(const toy::model& target, const toy::model& draft_model, const st
   toy::context draft(draft_model);
   const specdec::generate_options options{.max_tokens = tokens_per_prompt, .sampling = {temperature}, .seed = 1};
   // The vocabulary is small: a copy of the whole law costs nothing against the target, and accepts more.
-  generate::text_drafter drafter(draft, specdec::constant{longest_draft}, {.top = 0});
-  specdec::no_draft nothing;
-  generate::speculative_generator with(target, drafter, options);
-  generate::plain_generator without(target, nothing, options);
+  specdec::model_drafter drafter(draft, specdec::constant{longest_draft}, {.top = 0});
+  toy::context target_with(target);
+  toy::context target_without(target);
+  measurement::generator with(target_with, std::ref(drafter), options);
+  measurement::generator without(target_without, {}, options);
 
   specdec::statistics pilot;
   const std::size_t pilot_sizes[] = {1, 2, 3, 5, 7, 9, longest_draft + 1};
-  generate::cost_meter pilot_meter(pilot_sizes);
+  measurement::cost_meter pilot_meter(pilot_sizes);
   for (const text& prompt : prompts) {
     (void)with.read(prompt);
-    add(pilot, with.run(ignore).stats);
-    pilot_meter.measure(with, drafter);
+    pilot += with.run().stats;
+    pilot_meter.measure(with);
   }
-  const generate::costs curve = pilot_meter.result().value();
+  const measurement::costs curve = pilot_meter.result().value();
   const std::size_t gamma = specdec::theory::best_gamma(
-      generate::survival_of(pilot, longest_draft),
-      {.draft = curve.draft_token, .target = curve.target_call, .overhead = verification_of(pilot)});
+      measurement::survival_of(pilot, longest_draft),
+      {.draft = curve.draft_token, .target = curve.target_call, .overhead = measurement::verification_of(pilot)});
   drafter.policy().gamma = gamma;
 
   specdec::statistics speculative;
   specdec::statistics plain;
   const std::size_t sizes[] = {1, gamma + 1};
-  generate::cost_meter meter(sizes);
+  measurement::cost_meter meter(sizes);
   for (const text& prompt : prompts) {
     (void)with.read(prompt);
     (void)without.read(prompt);
-    add(plain, without.run(ignore).stats);
-    add(speculative, with.run(ignore).stats);
-    meter.measure(with, drafter);
+    plain += without.run().stats;
+    speculative += with.run().stats;
+    meter.measure(with);
   }
   const result speeds{plain.tokens_per_second(), speculative.tokens_per_second()};
   const double measured = speeds.speculative_speed / speeds.plain_speed;
-  generate::costs round = meter.result().value();
-  round.target_call[gamma] += verification_of(speculative);
-  round.target_call[0] += verification_of(plain);
-  const double predicted = specdec::theory::speedup(generate::survival_of(speculative, gamma), gamma,
+  measurement::costs round = meter.result().value();
+  round.target_call[gamma] += measurement::verification_of(speculative);
+  round.target_call[0] += measurement::verification_of(plain);
+  const double predicted = specdec::theory::speedup(measurement::survival_of(speculative, gamma), gamma,
                                                     {.draft = round.draft_token, .target = round.target_call});
   fmt::print("{:<8} {:>4.1f} {:>6} {:>7.3f} {:>8.2f} {:>9.1f} {:>9.1f} {:>9.2f} {:>10.2f} {:>+7.1f}%\n", format,
              temperature, gamma, speculative.alpha(), speculative.mean_acceptance_length(), speeds.plain_speed,

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <new>
 #include <optional>
 #include <string>
@@ -11,19 +12,21 @@
 
 #include <fmt/format.h>
 
+#include <program/interruption.hpp>
+#include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
 
-#include "interruption.hpp"
 #include "measurement.hpp"
 #include "models.hpp"
 #include "options.hpp"
 #include "report.hpp"
 #include "round_trace.hpp"
-#include "terminal.hpp"
 #include "text_stream.hpp"
 
 namespace generate {
 namespace {
+
+using program::interruption;
 
 constexpr int success = 0, failure = 1, wrong_usage = 2, interrupted = 130;
 
@@ -45,8 +48,7 @@ struct screens {
 };
 
 /// Generates the texts, shown as they come.
-template <class Generator>
-void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const screens& screen, Generator& generator,
+void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const screens& screen, generator& generator,
                     findings& found) {
   // Lines about rounds would fall into the middle of the text, if one terminal shows both.
   text_stream stream(tokenizer, screen.out,
@@ -63,7 +65,7 @@ void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const
     }
     stream.show(style::prompt, asked.prompt);
     sample made;
-    made.generated = generator.run(i, static_cast<std::size_t>(-1), [&](const specdec::outcome& round) {
+    made.generated = generator.run(i, generator::all_rounds, [&](const specdec::outcome& round) {
       if (asked.trace) trace(round, generator.text());
       stream(round);
     });
@@ -81,30 +83,32 @@ findings run(const options& asked, const model_pair& models, const screens& scre
   specdec::generate_options generation = generation_options(asked, tokenizer);
   findings found;
   found.prompt_tokens = prompt.size();
-  specdec::no_draft nothing;
+  toy::context target(models.target.model);
 
   if (!models.draft || asked.gamma == 0U) {
-    plain_generator plain(models.target.model, nothing, generation);
+    generator plain(target, {}, generation);
     found.reading = plain.read(prompt);
     generate_texts(asked, tokenizer, screen, plain, found);
     return found;
   }
 
-  toy::context draft_context(models.draft->model);
-  text_drafter drafter(draft_context, specdec::constant{asked.gamma.value_or(0)}, {.top = asked.draft_top});
-  speculative_generator speculative(models.target.model, drafter, generation);
+  toy::context draft(models.draft->model);
+  specdec::model_drafter drafter(draft, specdec::constant{asked.gamma.value_or(0)}, {.top = asked.draft_top});
+  generator speculative(target, std::ref(drafter), generation);
   found.reading = speculative.read(prompt);
-  if (!asked.gamma) choose_gamma(speculative, drafter);
-  found.gamma = drafter.policy().gamma;
+  found.gamma =
+      asked.gamma ? *asked.gamma : choose_gamma(speculative, [&](std::size_t n) { drafter.policy().gamma = n; });
   generate_texts(asked, tokenizer, screen, speculative, found);
   if (!asked.baseline || asked.samples || found.gamma == 0 || interruption::stop_requested()) return found;
 
   // As many tokens as with speculation, those of a stop text too, wherever another text would have ended.
   generation.max_tokens = generation.min_tokens = found.measured.stats.delivered;
   generation.stop_texts.clear();
-  plain_generator plain(models.target.model, nothing, generation);
+  // Each has a context of its own, so that neither reads the prompt again when they take turns.
+  toy::context plain_target(models.target.model);
+  generator plain(plain_target, {}, generation);
   plain.read(prompt);
-  found.compared = compare(speculative, drafter, plain);
+  found.compared = compare(speculative, plain, found.gamma);
   if (found.compared) found.measured = found.compared->speculative;
   return found;
 }

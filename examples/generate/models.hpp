@@ -4,22 +4,15 @@
 /// @file
 /// The target and the draft.
 
-#include <filesystem>
 #include <optional>
 
-#include <model.hpp>
-#include <tokenizer.hpp>
+#include <program/language_model.hpp>
 
 #include "options.hpp"
 
 namespace generate {
 
-/// A model with its vocabulary.
-struct language_model {
-  std::filesystem::path path;
-  toy::tokenizer tokenizer;
-  toy::model model;
-};
+using program::language_model;
 
 /// What a text is generated with.
 struct model_pair {

@@ -5,22 +5,26 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <functional>
-#include <iostream>
-#include <iterator>
 #include <limits>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include <program/sampling_options.hpp>
+#include <program/terminal.hpp>
+#include <program/text_file.hpp>
+
 #include "help.hpp"
-#include "terminal.hpp"
-#include "values.hpp"
 
 namespace generate {
+
+using program::parse_number;
+using program::parse_size;
+using program::parse_weights;
+using program::terminal;
+using program::unescaped;
+
 namespace {
 
 constexpr std::string_view default_prompt =
@@ -28,64 +32,6 @@ constexpr std::string_view default_prompt =
 
 // More rows than this in one call of the target never pay.
 constexpr std::size_t most_drafted = 64;
-
-// An option on the command line that sets one sampling parameter.
-struct sampling_option {
-  std::string name;
-  std::function<void(const sampling_option&)> set;
-  std::string text = {};
-};
-
-std::vector<sampling_option> list_sampling_options(specdec::sampling_params& params) {
-  constexpr double most = std::numeric_limits<double>::max();
-  const auto number = [](double& value, double least, double largest, std::string_view expected) {
-    return [=, &value](const sampling_option& option) {
-      value = parse_number<double>(option.name, option.text, least, largest, expected);
-    };
-  };
-  const auto count = [](std::size_t& value) {
-    return [&value](const sampling_option& option) {
-      value = parse_number<std::size_t>(option.name, option.text, 0, std::numeric_limits<std::size_t>::max(),
-                                        "a number of tokens from 0 up");
-    };
-  };
-  const auto temperature = [&params](const sampling_option& option) {
-    constexpr std::string_view expected = "0 or a number from 1e-6 to 1e30";
-    params.temperature = parse_number<double>(option.name, option.text, 0, 1e30, expected);
-    const bool usable = params.temperature == 0 || params.temperature >= 1e-6;
-    if (!usable) throw usage_error(fmt::format("{}: expected {}; got '{}'", option.name, expected, option.text));
-  };
-  constexpr double above_zero = std::numeric_limits<double>::min();
-  return {{"--temp", temperature},
-          {"--top-k", count(params.top_k)},
-          {"--top-p", number(params.top_p, above_zero, 1, "a probability above 0 and at most 1")},
-          {"--min-p", number(params.min_p, 0, 1, "a number from 0 to 1")},
-          {"--repeat-penalty", number(params.repetition_penalty, above_zero, most, "a finite number above 0")},
-          {"--frequency-penalty", number(params.frequency_penalty, -most, most, "a finite number")},
-          {"--presence-penalty", number(params.presence_penalty, -most, most, "a finite number")},
-          {"--repeat-last-n", count(params.penalty_window)}};
-}
-
-std::string read_file(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    throw std::runtime_error(fmt::format("{}: expected a file with the prompt; this is a directory", path));
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error(fmt::format("{}: cannot be opened to read the prompt", path));
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-std::string read_standard_input() {
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-}
-
-// A file's last line ends; the text that continues it should go on in that line.
-std::string without_last_newline(std::string text) {
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
-}
 
 }  // namespace
 
@@ -96,7 +42,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
   std::string draft = (bundled / "draft.gguf").string();
   std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens, samples, logprobs,
       logprobs_of;
-  std::vector<sampling_option> sampling_options = list_sampling_options(result.sampling);
+  program::sampling_options sampling(result.sampling);
   bool help = false, version = false, no_baseline = false, no_color = false;
 
   CLI::App app;
@@ -119,7 +65,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
   const CLI::Option& logprobs_given = *app.add_option("--logprobs", logprobs)->type_name("value");
   const CLI::Option& logprobs_of_given = *app.add_option("--logprobs-of", logprobs_of)->type_name("value");
   const CLI::Option& gamma_given = *app.add_option("--draft-max,--gamma", gamma)->type_name("value");
-  for (sampling_option& option : sampling_options) app.add_option(option.name, option.text)->type_name("value");
+  sampling.add_to(app);
   const CLI::Option& seed_given = *app.add_option("-s,--seed", seed)->type_name("value");
   const CLI::Option& threads_given = *app.add_option("-t,--threads", threads)->type_name("value");
   const CLI::Option& draft_top_given = *app.add_option("--draft-top", draft_top)->type_name("value");
@@ -184,9 +130,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
     result.gamma = parse_number<std::size_t>("--gamma", gamma, 0, most_drafted,
                                              fmt::format("a number of tokens, 0 to {}, or 'auto'", most_drafted));
   }
-  for (const sampling_option& option : sampling_options) {
-    if (!option.text.empty()) option.set(option);
-  }
+  sampling.apply();
   if (!seed_given.empty()) {
     result.seed = parse_number<std::uint64_t>("--seed", seed, 0, std::numeric_limits<std::uint64_t>::max(),
                                               "a whole number from 0 up");
@@ -198,13 +142,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
     result.draft_top =
         parse_number<std::size_t>("--draft-top", draft_top, 0, any_size, "a number of tokens, 0 for all");
   }
-  if (weights_given.empty() || weights == "f16") {
-    result.weights = toy::weight_format::float16;
-  } else if (weights == "f32") {
-    result.weights = toy::weight_format::float32;
-  } else {
-    throw usage_error(fmt::format("--weights: expected f32 or f16; got '{}'", weights));
-  }
+  if (!weights_given.empty()) result.weights = parse_weights("--weights", weights);
   if (!ballast_given.empty()) result.ballast = parse_size("--ballast", ballast);
   result.baseline = !no_baseline;
   result.color = !no_color;
@@ -214,9 +152,9 @@ std::optional<options> parse(int argc, const char* const* argv) {
   if (!prompt_given.empty()) {
     result.prompt = prompt;
   } else if (!file_given.empty()) {
-    result.prompt = without_last_newline(file == "-" ? read_standard_input() : read_file(file));
+    result.prompt = program::read_prompt(file);
   } else {
-    if (isatty(STDIN_FILENO) == 0) result.prompt = without_last_newline(read_standard_input());
+    if (isatty(STDIN_FILENO) == 0) result.prompt = program::read_prompt("-");
     if (result.prompt.empty()) result.prompt = default_prompt;
   }
   return result;

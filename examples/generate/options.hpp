@@ -8,20 +8,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <model.hpp>
+#include <program/values.hpp>
 #include <specdec/decode/options.hpp>
 
 namespace generate {
 
-/// The command line asks for something that does not exist or cannot be.
-class usage_error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+using program::usage_error;
 
 /// What the user asks for.
 struct options {

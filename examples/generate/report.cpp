@@ -128,7 +128,7 @@ std::string in_quotes(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> stop_text_of(const specdec::session<>& text) {
+std::optional<std::string> stop_text_of(const measurement::text_session& text) {
   if (text.status() != specdec::session_status::stop_text) return std::nullopt;
   return text.options().stop_texts[text.stop_index()];
 }
@@ -290,7 +290,7 @@ std::string to_json(const options& asked, const model_pair& models, const findin
            {"speedup", nullptr},
            {"prediction", nullptr}});
   if (found.compared) {
-    const measurement& plain = found.compared->plain;
+    const repeated_run& plain = found.compared->plain;
     object["baseline"] = {{"statistics", statistics(plain.stats)}, {"runs", plain.runs}};
     object["speedup"] = speedup_of(*found.compared);
   }

@@ -9,15 +9,18 @@
 #include <string>
 #include <vector>
 
+#include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
 
 #include "measurement.hpp"
 #include "models.hpp"
 #include "options.hpp"
-#include "terminal.hpp"
 #include "text_stream.hpp"
 
 namespace generate {
+
+using program::style;
+using program::terminal;
 
 /// One generated text.
 struct sample {
@@ -36,13 +39,13 @@ struct findings {
   /// As many as were asked for, or fewer if the user interrupted them.
   std::vector<sample> samples;
   /// Of all samples together.
-  measurement measured;
+  repeated_run measured;
   /// Nothing if there was no draft, no baseline wanted, or more than one text.
   std::optional<comparison> compared;
 };
 
 /// The stop text that ended a text, if one did.
-[[nodiscard]] std::optional<std::string> stop_text_of(const specdec::session<>& text);
+[[nodiscard]] std::optional<std::string> stop_text_of(const measurement::text_session& text);
 
 /// Why a text ended, to go on behind something said of it. @param stop_text what `stop_text_of` found
 [[nodiscard]] std::string ending(specdec::session_status status, const std::optional<std::string>& stop_text);

@@ -14,7 +14,7 @@ std::string round_trace::quoted(specdec::token_id token) const {
   return token == tokenizer_->eos() ? "<end>" : fmt::format("<token {}>", token);
 }
 
-void round_trace::operator()(const specdec::outcome& round, const specdec::session<>& text) const {
+void round_trace::operator()(const specdec::outcome& round, const measurement::text_session& text) const {
   std::string line = fmt::format("round {:<3} {:>2} of {:<2}", round.round + 1, round.accepted, round.drafted.size());
   for (std::size_t i = 0; i < round.drafted.size(); ++i) {
     const bool rejected = i == round.accepted && round.end == specdec::round_end::rejected;

@@ -7,12 +7,15 @@
 #include <string>
 #include <string_view>
 
+#include <measurement/generator.hpp>
+#include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
 #include <tokenizer.hpp>
 
-#include "terminal.hpp"
-
 namespace generate {
+
+using program::style;
+using program::terminal;
 
 /// Tells of every round in one line.
 class round_trace {
@@ -20,7 +23,7 @@ class round_trace {
   round_trace(const toy::tokenizer& tokenizer, const terminal& out) : tokenizer_(&tokenizer), out_(&out) {}
 
   /// @param text the session that committed the round
-  void operator()(const specdec::outcome& round, const specdec::session<>& text) const;
+  void operator()(const specdec::outcome& round, const measurement::text_session& text) const;
 
   /// Sets the rounds apart from what comes before them, and behind them.
   void heading(std::string_view text) const { out_->write(style::heading, text); }

@@ -8,13 +8,16 @@
 #include <string_view>
 #include <vector>
 
+#include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
 #include <tokenizer.hpp>
 
-#include "terminal.hpp"
 #include "utf8.hpp"
 
 namespace generate {
+
+using program::style;
+using program::terminal;
 
 /// A generated text.
 struct written_text {

@@ -1,14 +1,13 @@
 // The words of a command line.
 
-#include "values.hpp"
-
 #include <gtest/gtest.h>
 
+#include <program/values.hpp>
 #include <string>
 
 namespace {
 
-using generate::unescaped;
+using program::unescaped;
 
 TEST(values, backslashes_stand_for_what_is_awkward_to_type) {
   EXPECT_EQ(unescaped("plain"), "plain");

@@ -1,5 +1,5 @@
-#ifndef GENERATE_TERMINAL_HPP
-#define GENERATE_TERMINAL_HPP
+#ifndef PROGRAM_TERMINAL_HPP
+#define PROGRAM_TERMINAL_HPP
 
 /// @file
 /// Writing to a person or to a program.
@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace generate {
+namespace program {
 
 /// What a piece of text is, told by colour where there is colour.
 enum class style { plain, prompt, drafted, refused, heading, quiet, good };
@@ -42,6 +42,6 @@ class terminal {
   bool color_;
 };
 
-}  // namespace generate
+}  // namespace program
 
-#endif  // GENERATE_TERMINAL_HPP
+#endif  // PROGRAM_TERMINAL_HPP

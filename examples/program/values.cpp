@@ -1,6 +1,6 @@
 #include "values.hpp"
 
-namespace generate {
+namespace program {
 
 std::size_t parse_size(std::string_view name, std::string_view text) {
   constexpr std::string_view expected = "a number of parameters such as 150M (K, M and G are understood)";
@@ -34,6 +34,12 @@ std::size_t parse_size(std::string_view name, std::string_view text) {
   return static_cast<std::size_t>(value * unit);
 }
 
+toy::weight_format parse_weights(std::string_view name, std::string_view text) {
+  if (text == "f16") return toy::weight_format::float16;
+  if (text == "f32") return toy::weight_format::float32;
+  throw usage_error(fmt::format("{}: expected f32 or f16; got '{}'", name, text));
+}
+
 std::string unescaped(std::string_view text) {
   constexpr std::string_view names = "nrt\\", values = "\n\r\t\\";
   std::string result;
@@ -55,4 +61,4 @@ std::string unescaped(std::string_view text) {
   return result;
 }
 
-}  // namespace generate
+}  // namespace program

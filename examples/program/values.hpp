@@ -1,20 +1,27 @@
-#ifndef GENERATE_VALUES_HPP
-#define GENERATE_VALUES_HPP
+#ifndef PROGRAM_VALUES_HPP
+#define PROGRAM_VALUES_HPP
 
 /// @file
 /// The words of a command line, as values.
 
 #include <charconv>
 #include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 
 #include <fmt/format.h>
 
-#include "options.hpp"
+#include <model.hpp>
 
-namespace generate {
+namespace program {
+
+/// The command line asks for something that does not exist or cannot be.
+class usage_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 /// The number that `text` is. Throws `usage_error` if it is none, or not between least and most.
 // Not CLI11's own conversions, because their messages name C++ types and they let "nan" pass.
@@ -32,9 +39,12 @@ template <class Number>
 /// A number of parameters such as 150M. Throws `usage_error` if it is none.
 [[nodiscard]] std::size_t parse_size(std::string_view name, std::string_view text);
 
+/// f32 or f16. Throws `usage_error` if it is neither.
+[[nodiscard]] toy::weight_format parse_weights(std::string_view name, std::string_view text);
+
 /// The text that is meant where \n, \r, \t, \\ and \xHH stand for what is awkward to type. Any other backslash is one.
 [[nodiscard]] std::string unescaped(std::string_view text);
 
-}  // namespace generate
+}  // namespace program
 
-#endif  // GENERATE_VALUES_HPP
+#endif  // PROGRAM_VALUES_HPP

@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-namespace generate {
+namespace program {
 namespace {
 
 std::string_view escape_of(style as) {
@@ -82,4 +82,4 @@ void terminal::close() const {
   if (std::fclose(stream_) != 0) throw cannot_write();
 }
 
-}  // namespace generate
+}  // namespace program

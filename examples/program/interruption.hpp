@@ -1,10 +1,10 @@
-#ifndef GENERATE_INTERRUPTION_HPP
-#define GENERATE_INTERRUPTION_HPP
+#ifndef PROGRAM_INTERRUPTION_HPP
+#define PROGRAM_INTERRUPTION_HPP
 
 /// @file
 /// Ctrl-C.
 
-namespace generate {
+namespace program {
 
 /// The user's wish to end the text: a `specdec::StopRequest`.
 class interruption {
@@ -16,6 +16,6 @@ class interruption {
   [[nodiscard]] static bool stop_requested() noexcept;
 };
 
-}  // namespace generate
+}  // namespace program
 
-#endif  // GENERATE_INTERRUPTION_HPP
+#endif  // PROGRAM_INTERRUPTION_HPP

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <csignal>
 
-namespace generate {
+namespace program {
 namespace {
 
 std::atomic<bool> requested = false;
@@ -26,4 +26,4 @@ void interruption::listen() {
 
 bool interruption::stop_requested() noexcept { return requested.load(std::memory_order_relaxed); }
 
-}  // namespace generate
+}  // namespace program
