@@ -1,0 +1,71 @@
+#ifndef MEASUREMENT_METHOD_HPP
+#define MEASUREMENT_METHOD_HPP
+
+/// @file
+/// The published methods by name, each ready to run on the toy backend.
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <model.hpp>
+#include <program/language_model.hpp>
+#include <specdec/specdec.hpp>
+
+#include "generator.hpp"
+
+namespace measurement {
+
+/// A target, and the model that drafts for it, if one does.
+struct model_pair {
+  program::language_model target;
+  std::optional<program::language_model> draft;
+};
+
+/// What a method drafts with.
+enum class draft_source {
+  nothing,           ///< neither does it draft
+  text,              ///< the text so far
+  target,            ///< the target itself
+  model,             ///< a model with the target's vocabulary
+  translated_model,  ///< a model with a vocabulary of its own
+};
+
+/// The parameters of all methods, each with its paper's or original's default.
+struct method_settings {
+  std::size_t draft_top = 64;  ///< `model_drafter_options::top`, for every method with a model that samples
+};
+
+/// A method at work for one target: what drafts, and what judges. Movable; the target's context must outlive it.
+struct assembled_method {
+  specdec::any_drafter drafter;
+  any_rule rule = {};
+  /// Bounds the number of tokens drafted a round.
+  gamma_setter set_gamma;
+};
+
+/// A published way to generate.
+struct method {
+  std::string_view name;
+  std::string_view summary;  ///< what it does, in one line
+  std::string_view source;   ///< authors and year
+  bool lossless;             ///< whether the text has the target's law
+  draft_source drafts_with;
+  /// The tokens drafted a round at most where the user does not say.
+  std::size_t default_gamma;
+
+  assembled_method (*assemble)(const model_pair& models, toy::context& target, const method_settings& settings);
+};
+
+/// All methods, plain decoding first.
+[[nodiscard]] std::span<const method> methods();
+
+/// The method of that name. Throws `program::usage_error`, listing all names, if there is none.
+[[nodiscard]] const method& find_method(std::string_view name);
+
+}  // namespace measurement
+
+#endif  // MEASUREMENT_METHOD_HPP
