@@ -21,9 +21,12 @@ A small draft model guesses the next few tokens, the target model checks all of 
 sampling keeps the text's law exactly the target's own. The text goes to standard output; what was measured, beside the
 same text length without speculation, goes to standard error.
 
+Methods
+{methods}
 Models
   -m,  --model FILE        the target, a GGUF file [the bundled target.gguf]
-  -md, --model-draft FILE  the draft, of the same vocabulary; 'none' for no draft [the bundled draft.gguf]
+  -md, --model-draft FILE  the draft model, if the method has one; 'none' for no draft [the bundled draft.gguf, or
+                           draft-1k.gguf for a method that takes another vocabulary]
   --weights f32|f16        what weights are kept as in memory [f16]
   --ballast PARAMETERS     make a token of the target cost what one of a model of this size costs, without changing
                            its text: 500M, 1.5G
@@ -51,7 +54,7 @@ Text
 
 Speculation
   --draft-max, --gamma N   tokens drafted per call of the target; 'auto' measures which number is best, and may
-                           differ from run to run [{gamma}]
+                           differ from run to run [what the method is known for]
   --draft-top K            draft from the K likeliest tokens, 0 for all [{draft_top}]
   --trace                  tell on standard error of every round, in a line: the drafted tokens (✓ kept, ✗ rejected,
                            · not judged), and the target's own. The text follows at its end
@@ -70,18 +73,28 @@ Machine and output
 Ctrl-C ends the text; what was generated stays and is measured, with exit status 130. A second one kills.
 )";
 
+// A line for each method, by name.
+std::string list_of_methods() {
+  std::string lines;
+  for (const measurement::method& method : measurement::methods()) {
+    lines += fmt::format("  {:<24} {}{} ({})\n", fmt::format("--method {}", method.name), method.summary,
+                         method.lossless ? "" : "; lossy", method.source);
+  }
+  return lines;
+}
+
 }  // namespace
 
 std::string help() {
   const options defaults;
-  return fmt::format(help_text, fmt::arg("predict", defaults.predict),
+  return fmt::format(help_text, fmt::arg("methods", list_of_methods()), fmt::arg("predict", defaults.predict),
                      fmt::arg("temperature", defaults.sampling.temperature), fmt::arg("top_k", defaults.sampling.top_k),
                      fmt::arg("top_p", defaults.sampling.top_p), fmt::arg("min_p", defaults.sampling.min_p),
                      fmt::arg("repetition_penalty", defaults.sampling.repetition_penalty),
                      fmt::arg("frequency_penalty", defaults.sampling.frequency_penalty),
                      fmt::arg("presence_penalty", defaults.sampling.presence_penalty),
                      fmt::arg("penalty_window", defaults.sampling.penalty_window), fmt::arg("seed", defaults.seed),
-                     fmt::arg("gamma", *defaults.gamma), fmt::arg("draft_top", defaults.draft_top));
+                     fmt::arg("draft_top", defaults.method_settings.draft_top));
 }
 
 std::string version() {

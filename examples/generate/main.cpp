@@ -2,7 +2,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <functional>
 #include <new>
 #include <optional>
 #include <string>
@@ -12,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include <measurement/method.hpp>
+#include <measurement/quality.hpp>
 #include <program/interruption.hpp>
 #include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
@@ -48,8 +49,9 @@ struct screens {
 };
 
 /// Generates the texts, shown as they come.
-void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const screens& screen, generator& generator,
+void generate_texts(const options& asked, const language_model& target, const screens& screen, generator& generator,
                     findings& found) {
+  const toy::tokenizer& tokenizer = target.tokenizer;
   // Lines about rounds would fall into the middle of the text, if one terminal shows both.
   text_stream stream(tokenizer, screen.out,
                      asked.trace ? text_stream::showing::at_its_end : text_stream::showing::as_it_comes);
@@ -72,6 +74,10 @@ void generate_texts(const options& asked, const toy::tokenizer& tokenizer, const
     if (asked.trace && i == 0) trace.finish();
     made.text = stream.finish();
     made.stop_text = stop_text_of(generator.text());
+    if (!asked.method->lossless) {
+      toy::context judge(target.model);
+      made.judged = measurement::quality_of(judge, generator.text().tokens(), generator.text().prompt_size());
+    }
     found.measured.stats += made.generated.stats;
     found.samples.push_back(std::move(made));
   }
@@ -85,20 +91,19 @@ findings run(const options& asked, const model_pair& models, const screens& scre
   found.prompt_tokens = prompt.size();
   toy::context target(models.target.model);
 
-  if (!models.draft || asked.gamma == 0U) {
+  if (asked.method->drafts_with == measurement::draft_source::nothing || asked.gamma == 0U) {
     generator plain(target, {}, generation);
     found.reading = plain.read(prompt);
-    generate_texts(asked, tokenizer, screen, plain, found);
+    generate_texts(asked, models.target, screen, plain, found);
     return found;
   }
 
-  toy::context draft(models.draft->model);
-  specdec::model_drafter drafter(draft, specdec::constant{asked.gamma.value_or(0)}, {.top = asked.draft_top});
-  generator speculative(target, std::ref(drafter), generation);
+  measurement::assembled_method method = asked.method->assemble(models, target, asked.method_settings);
+  if (asked.gamma) method.set_gamma(*asked.gamma);
+  generator speculative(target, std::move(method.drafter), generation, std::move(method.rule));
   found.reading = speculative.read(prompt);
-  found.gamma =
-      asked.gamma ? *asked.gamma : choose_gamma(speculative, [&](std::size_t n) { drafter.policy().gamma = n; });
-  generate_texts(asked, tokenizer, screen, speculative, found);
+  found.gamma = asked.gamma ? *asked.gamma : choose_gamma(speculative, method.set_gamma);
+  generate_texts(asked, models.target, screen, speculative, found);
   if (!asked.baseline || asked.samples || found.gamma == 0 || interruption::stop_requested()) return found;
 
   // As many tokens as with speculation, those of a stop text too, wherever another text would have ended.

@@ -4,8 +4,7 @@
 /// @file
 /// The target and the draft.
 
-#include <optional>
-
+#include <measurement/method.hpp>
 #include <program/language_model.hpp>
 
 #include "options.hpp"
@@ -14,14 +13,10 @@ namespace generate {
 
 using program::language_model;
 
-/// What a text is generated with.
-struct model_pair {
-  language_model target;
-  std::optional<language_model> draft;
-};
+using measurement::model_pair;
 
 /// Loads the models. Throws std::runtime_error naming the file if one cannot be used, or if the draft's vocabulary is
-/// not the target's, token for token.
+/// not the target's, token for token, where the method needs it to be.
 [[nodiscard]] model_pair load_models(const options& asked);
 
 }  // namespace generate

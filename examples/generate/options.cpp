@@ -30,18 +30,26 @@ namespace {
 constexpr std::string_view default_prompt =
     "It was a dark evening in November, and the fire had burned low, when my father called me into the study and said,";
 
-// More rows than this in one call of the target never pay.
-constexpr std::size_t most_drafted = 64;
+// The draft that a method takes where the command line names none.
+std::string bundled_draft(const measurement::method& method) {
+  const std::filesystem::path models(SPECDEC_MODELS_DIR);
+  switch (method.drafts_with) {
+    case measurement::draft_source::model:
+      return (models / "draft.gguf").string();
+    case measurement::draft_source::translated_model:
+      return (models / "draft-1k.gguf").string();
+    default:
+      return "none";
+  }
+}
 
 }  // namespace
 
 std::optional<options> parse(int argc, const char* const* argv) {
   options result;
-  const std::filesystem::path bundled(SPECDEC_MODELS_DIR);
-  std::string target = (bundled / "target.gguf").string();
-  std::string draft = (bundled / "draft.gguf").string();
-  std::string prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens, samples, logprobs,
-      logprobs_of;
+  std::string target = (std::filesystem::path(SPECDEC_MODELS_DIR) / "target.gguf").string();
+  std::string method, draft, prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens,
+      samples, logprobs, logprobs_of;
   program::sampling_options sampling(result.sampling);
   bool help = false, version = false, no_baseline = false, no_color = false;
 
@@ -51,7 +59,8 @@ std::optional<options> parse(int argc, const char* const* argv) {
   app.add_flag("-h,--help", help);
   app.add_flag("--version", version);
   app.add_option("-m,--model", target)->type_name("value");
-  app.add_option("--model-draft", draft)->type_name("value");
+  const CLI::Option& method_given = *app.add_option("--method", method)->type_name("value");
+  const CLI::Option& draft_given = *app.add_option("--model-draft", draft)->type_name("value");
   const CLI::Option& prompt_given = *app.add_option("-p,--prompt", prompt)->type_name("value");
   const CLI::Option& file_given = *app.add_option("-f,--file", file)->type_name("value");
   const CLI::Option& predict_given = *app.add_option("-n,--predict", predict)->type_name("value");
@@ -96,7 +105,17 @@ std::optional<options> parse(int argc, const char* const* argv) {
 
   constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
   result.target = target;
-  if (draft != "none") result.draft = draft;
+  if (!method_given.empty()) result.method = &measurement::find_method(method);
+  if (draft_given.empty()) draft = bundled_draft(*result.method);
+  if (draft != "none") {
+    if (!is_model(result.method->drafts_with)) {
+      throw usage_error(fmt::format("--model-draft: expected none with --method {}, which drafts without one; got '{}'",
+                                    result.method->name, draft));
+    }
+    result.draft = draft;
+  } else if (is_model(result.method->drafts_with)) {
+    result.method = &measurement::find_method("autoregressive");
+  }
   if (!predict_given.empty()) {
     result.predict = parse_number<std::size_t>("--predict", predict, 1, any_size, "a number of tokens from 1 up");
   }
@@ -124,11 +143,12 @@ std::optional<options> parse(int argc, const char* const* argv) {
   if (!result.json && !(logprobs_given.empty() && logprobs_of_given.empty())) {
     throw usage_error("--logprobs and --logprobs-of: expected --json with them, since only that tells them");
   }
-  if (gamma == "auto") {
-    result.gamma.reset();
-  } else if (!gamma_given.empty()) {
-    result.gamma = parse_number<std::size_t>("--gamma", gamma, 0, most_drafted,
-                                             fmt::format("a number of tokens, 0 to {}, or 'auto'", most_drafted));
+  if (gamma_given.empty()) {
+    result.gamma = result.method->default_gamma;
+  } else if (gamma != "auto") {
+    constexpr std::size_t most = measurement::most_drafted;
+    result.gamma = parse_number<std::size_t>("--gamma", gamma, 0, most,
+                                             fmt::format("a number of tokens, 0 to {}, or 'auto'", most));
   }
   sampling.apply();
   if (!seed_given.empty()) {
@@ -139,7 +159,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
     result.threads = parse_number<unsigned>("--threads", threads, 1, 256, "a number of threads, 1 to 256");
   }
   if (!draft_top_given.empty()) {
-    result.draft_top =
+    result.method_settings.draft_top =
         parse_number<std::size_t>("--draft-top", draft_top, 0, any_size, "a number of tokens, 0 for all");
   }
   if (!weights_given.empty()) result.weights = parse_weights("--weights", weights);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <measurement/method.hpp>
 #include <model.hpp>
 #include <program/values.hpp>
 #include <specdec/decode/options.hpp>
@@ -21,8 +22,10 @@ using program::usage_error;
 
 /// What the user asks for.
 struct options {
+  const measurement::method* method = &measurement::find_method("rejection");  ///< never null
+  measurement::method_settings method_settings;
   std::filesystem::path target;
-  /// Nothing stands for no draft: the text is generated without speculation.
+  /// Nothing stands for no draft model.
   std::optional<std::filesystem::path> draft;
   std::string prompt;
   std::size_t predict = 128;
@@ -31,13 +34,12 @@ struct options {
   /// Nothing is one text, and is not called a sample.
   std::optional<std::uint32_t> samples;
   /// Nothing stands for auto: the value that suits the measured costs and acceptance best.
-  std::optional<std::size_t> gamma = 2;
+  std::optional<std::size_t> gamma;
   /// What the bundled models write best with.
   specdec::sampling_params sampling{.temperature = 0.8, .top_p = 0.95};
   std::uint64_t seed = 1;
   /// 0 is one per processor.
   unsigned threads = 0;
-  std::size_t draft_top = 64;
   toy::weight_format weights = toy::weight_format::float16;
   /// 0 is none.
   std::size_t ballast = 0;

@@ -117,6 +117,17 @@ std::string describe_texts(const findings& found) {
                      whole ? "" : ending(last.generated.status, last.stop_text));
 }
 
+// Of all texts together; nothing if the method is lossless.
+std::optional<measurement::quality> quality_of_all(const findings& found) {
+  std::optional<measurement::quality> all;
+  for (const sample& one : found.samples) {
+    if (!one.judged) continue;
+    if (!all) all.emplace();
+    *all += *one.judged;
+  }
+  return all;
+}
+
 // A stop text may hold anything, and would break the table.
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 20;
@@ -152,21 +163,24 @@ std::string ending(specdec::session_status status, const std::optional<std::stri
 
 std::string to_table(const options& asked, const model_pair& models, const findings& found, const terminal& out) {
   const specdec::statistics& stats = found.measured.stats;
-  const bool speculative = models.draft && found.gamma > 0;
+  const measurement::method& method = *asked.method;
+  const bool speculative = method.drafts_with != measurement::draft_source::nothing && found.gamma > 0;
   table t(out);
   t.space();
   t.row("target", describe(models.target) + (asked.ballast > 0 ? " with ballast" : ""));
-  if (speculative) t.row("draft", describe(*models.draft));
-  if (models.draft && !asked.gamma && found.gamma == 0) {
-    t.row("draft", fmt::format("{}; not used, guessing would cost more", describe(*models.draft)));
+  if (models.draft) {
+    const bool advised_against = !asked.gamma && found.gamma == 0;
+    t.row("draft", describe(*models.draft) + (advised_against ? "; not used, guessing would cost more" : ""));
   }
+  if (speculative) t.row("method", fmt::format("{} ({})", method.name, method.source));
   t.row("prompt", fmt::format("{}, read at {} tokens/s", plural(found.prompt_tokens, "token"),
                               rate(static_cast<double>(found.prompt_tokens + found.reading.proposed) /
                                    found.reading.target_seconds)));
   t.row("text", describe_texts(found));
   if (speculative) {
-    t.row("each round", fmt::format("{} of the draft, checked by one target call",
-                                    found.gamma == 1 ? "1 guess" : fmt::format("{} guesses", found.gamma)));
+    t.row("each round",
+          fmt::format("{}{} of the draft, checked by one target call", method.fixed_depth ? "" : "at most ",
+                      found.gamma == 1 ? "1 guess" : fmt::format("{} guesses", found.gamma)));
   }
   if (speculative && out.color()) {
     t.row("colours", fmt::format("{}, the target's own", out.styled(style::drafted, "guessed by the draft and kept")));
@@ -189,6 +203,10 @@ std::string to_table(const options& asked, const model_pair& models, const findi
   }
   if (!speculative) return t.text();
 
+  if (const auto judged = quality_of_all(found)) {
+    t.row("the target thinks", fmt::format("{} of the tokens the likeliest, perplexity {:.2f}; this method is lossy",
+                                           percent(judged->agreement()), judged->perplexity()));
+  }
   t.space();
   add_acceptance(t, stats, out);
   t.space();
@@ -262,6 +280,8 @@ std::string to_json(const options& asked, const model_pair& models, const findin
              {"min_tokens", asked.min_tokens},
              {"stop_texts", asked.stop_texts},
              {"samples", asked.samples.value_or(1)},
+             {"method", asked.method->name},
+             {"lossless", asked.method->lossless},
              {"gamma", found.gamma},
              {"temperature", asked.sampling.temperature},
              {"top_k", asked.sampling.top_k},
@@ -272,7 +292,7 @@ std::string to_json(const options& asked, const model_pair& models, const findin
              {"presence_penalty", asked.sampling.presence_penalty},
              {"penalty_window", asked.sampling.penalty_window},
              {"seed", asked.seed},
-             {"draft_top", asked.draft_top},
+             {"draft_top", asked.method_settings.draft_top},
              {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
              {"ballast", asked.ballast},
              {"ignore_eos", asked.ignore_eos},
@@ -288,7 +308,11 @@ std::string to_json(const options& asked, const model_pair& models, const findin
            {"runs", found.measured.runs},
            {"baseline", nullptr},
            {"speedup", nullptr},
-           {"prediction", nullptr}});
+           {"prediction", nullptr},
+           {"quality", nullptr}});
+  if (const auto judged = quality_of_all(found)) {
+    object["quality"] = {{"agreement", judged->agreement()}, {"perplexity", judged->perplexity()}};
+  }
   if (found.compared) {
     const repeated_run& plain = found.compared->plain;
     object["baseline"] = {{"statistics", statistics(plain.stats)}, {"runs", plain.runs}};

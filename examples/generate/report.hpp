@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <measurement/quality.hpp>
 #include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
 
@@ -28,6 +29,8 @@ struct sample {
   written_text text;
   /// The stop text that ended it, if one did.
   std::optional<std::string> stop_text;
+  /// What the target thinks of it; nothing if the method is lossless, and the text the target's own.
+  std::optional<measurement::quality> judged;
 };
 
 /// Everything that one call of the program found out.

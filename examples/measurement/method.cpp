@@ -13,9 +13,6 @@
 namespace measurement {
 namespace {
 
-/// More rows than this in one call of the target never pay.
-constexpr std::size_t most_drafted = 64;
-
 /// A drafter and all that it refers to.
 template <class Held, class Drafter>
 class keeper {
@@ -80,10 +77,10 @@ assembled_method rejection(const model_pair& models, toy::context&, const method
 }
 
 constexpr std::array all_methods{
-    method{"autoregressive", "one token per call of the target", "the baseline", true, draft_source::nothing, 0,
+    method{"autoregressive", "one token per call of the target", "the baseline", true, draft_source::nothing, true, 0,
            autoregressive},
     method{"rejection", "a draft model's tokens, accepted with probability p/q", "Leviathan et al., Chen et al. 2023",
-           true, draft_source::model, 2, rejection},
+           true, draft_source::model, true, 2, rejection},
 };
 
 }  // namespace

@@ -19,6 +19,9 @@
 
 namespace measurement {
 
+/// More tokens than this in one call of the target never pay: no method drafts more a round.
+inline constexpr std::size_t most_drafted = 64;
+
 /// A target, and the model that drafts for it, if one does.
 struct model_pair {
   program::language_model target;
@@ -33,6 +36,11 @@ enum class draft_source {
   model,             ///< a model with the target's vocabulary
   translated_model,  ///< a model with a vocabulary of its own
 };
+
+/// Whether that is a model of its own.
+[[nodiscard]] constexpr bool is_model(draft_source source) noexcept {
+  return source == draft_source::model || source == draft_source::translated_model;
+}
 
 /// The parameters of all methods, each with its paper's or original's default.
 struct method_settings {
@@ -54,6 +62,7 @@ struct method {
   std::string_view source;   ///< authors and year
   bool lossless;             ///< whether the text has the target's law
   draft_source drafts_with;
+  bool fixed_depth;  ///< whether every round drafts as much as it may
   /// The tokens drafted a round at most where the user does not say.
   std::size_t default_gamma;
 
