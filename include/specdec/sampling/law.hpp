@@ -76,9 +76,7 @@ class law {
     if (has_ended(node)) return any_law<row_value<Rows>>();
     const auto row = rows.row(node);
     if (!p.final.known) {
-      go_to(node);
-      edit(row, text_, p);
-      restrict(text_, mask_, p);
+      prepare(row, node, p);
       study(row, p.with_mask(), params_, p.final);
     }
     return recall(row, p.with_mask(), params_, p.final);
@@ -97,6 +95,25 @@ class law {
     const auto row = rows.row(node);
     if (!p.own.known) study(row, {}, own, p.own);
     return recall(row, {}, own, p.own);
+  }
+
+  /// The law behind `node` before temperature and filters: softmax of the logits that penalties, bias and mask leave.
+  /// At temperature 0 it is what the one choice is made from. As `at` otherwise.
+  template <class Rows>
+  [[nodiscard]] distribution<row_value<Rows>> untempered_at(const Rows& rows, node_id node) {
+    static const sampling_params untempered;
+    if (!reports_untempered_) {
+      reports_untempered_ = true;
+      for (place& p : places_) p.untempered.blocks.resize(detail::block_count(vocab_size_));
+    }
+    place& p = place_of(node);
+    if (has_ended(node)) return any_law<row_value<Rows>>();
+    const auto row = rows.row(node);
+    if (!p.untempered.known) {
+      prepare(row, node, p);
+      study(row, p.with_mask(), untempered, p.untempered);
+    }
+    return recall(row, p.with_mask(), untempered, p.untempered);
   }
 
   /// Whether chance keeps `token`, drafted behind `node` with probability q: accept(key, p(token), q) under the law
@@ -162,15 +179,16 @@ class law {
 
   /// A place in the text: what changes the logits there, and the laws that were asked for.
   struct place {
-    memory final;     ///< the law
-    memory unmasked;  ///< the law if there were no mask
-    memory own;       ///< the model's own
+    memory final;       ///< the law
+    memory unmasked;    ///< the law if there were no mask
+    memory untempered;  ///< the law before temperature and filters
+    memory own;         ///< the model's own
     bool edited = false;
     bool masked = false;
     std::vector<detail::edit> edits;
     std::vector<std::uint32_t> allowed;
 
-    void forget() noexcept { final.known = unmasked.known = own.known = edited = masked = false; }
+    void forget() noexcept { final.known = unmasked.known = untempered.known = own.known = edited = masked = false; }
     [[nodiscard]] changes without_mask() const noexcept { return {edits, {}}; }
     [[nodiscard]] changes with_mask() const noexcept {
       return {edits, masked ? std::span(allowed) : std::span<const std::uint32_t>()};
@@ -186,6 +204,7 @@ class law {
       p.unmasked.blocks.resize(detail::block_count(vocab_size_));
     }
     if (reports_model_) p.own.blocks.resize(detail::block_count(vocab_size_));
+    if (reports_untempered_) p.untempered.blocks.resize(detail::block_count(vocab_size_));
     return p;
   }
 
@@ -226,6 +245,14 @@ class law {
   /// Whether a drafted token is an end token, so that the mask has no say behind it.
   [[nodiscard]] bool ended(const text_so_far& text) const noexcept {
     return std::any_of(text.drafted.begin(), text.drafted.end(), [this](token_id t) { return ends_.ends(t); });
+  }
+
+  /// Finds what changes the logits behind `node`, if that is not known.
+  template <class T>
+  void prepare(const logits_row<T>& row, node_id node, place& p) {
+    go_to(node);
+    edit(row, text_, p);
+    if (!p.masked) restrict(text_, mask_, p);
   }
 
   template <class T>
@@ -308,7 +335,8 @@ class law {
   std::span<const std::uint8_t> ended_;
   std::vector<place> places_;
   std::vector<token_id> path_;
-  bool reports_model_ = false;  ///< whether the model's own laws were ever asked for
+  bool reports_model_ = false;       ///< whether the model's own laws were ever asked for
+  bool reports_untempered_ = false;  ///< whether the laws before temperature and filters were
   place single_;
 };
 
