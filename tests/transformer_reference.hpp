@@ -7,11 +7,13 @@
 
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <Eigen/Dense>
+#include <specdec/layer_skip.hpp>
 #include <specdec/types.hpp>
 
 #include "gguf.hpp"
@@ -72,8 +74,10 @@ inline matrix attended(const matrix& query, const matrix& key, const matrix& val
   return result;
 }
 
-/// The logits after every token: tokens.size() rows of vocabulary size.
-inline matrix logits(const toy::gguf_file& file, std::span<const specdec::token_id> tokens) {
+/// The logits after every token: tokens.size() rows of vocabulary size. The tokens from `first_skipping` on are read
+/// with blocks of some layers left out.
+inline matrix logits(const toy::gguf_file& file, std::span<const specdec::token_id> tokens,
+                     const std::optional<specdec::layer_skip>& skipped = std::nullopt, std::size_t first_skipping = 0) {
   const auto size = [&](const char* key) {
     return static_cast<Eigen::Index>(file.get<std::uint64_t>(std::string("llama.") + key));
   };
@@ -95,13 +99,19 @@ inline matrix logits(const toy::gguf_file& file, std::span<const specdec::token_
     const Eigen::Index head_size = query.cols() / size("attention.head_count");
     rotate(query, head_size, rotary_size, base);
     rotate(key, head_size, rotary_size, base);
-    x += attended(query, key, value, head_size) * weight("attn_output").transpose();
+    const auto add = [&](const matrix& delta, bool skips) {
+      const Eigen::Index rows = skips ? static_cast<Eigen::Index>(first_skipping) : x.rows();
+      x.topRows(rows) += delta.topRows(rows);
+    };
+    const auto at = static_cast<std::size_t>(layer);
+    add(attended(query, key, value, head_size) * weight("attn_output").transpose(),
+        skipped && skipped->skips_attention(at));
 
     const matrix input = normalized(x, weight("ffn_norm"), epsilon);
     const matrix gate = input * weight("ffn_gate").transpose();
     const matrix up = input * weight("ffn_up").transpose();
     const matrix hidden = (gate.array() / (1.0 + (-gate.array()).exp()) * up.array()).matrix();
-    x += hidden * weight("ffn_down").transpose();
+    add(hidden * weight("ffn_down").transpose(), skipped && skipped->skips_feed_forward(at));
   }
   const bool untied = file.find_tensor("output.weight") != nullptr;
   return normalized(x, read(file, "output_norm.weight"), epsilon) *

@@ -63,6 +63,15 @@ class key_value_cache {
     std::copy_n(value, head_size_, values_.data() + (head * value_rows_ + position) * value_stride_);
   }
 
+  // Takes over the positions from `first` to `last` of a cache of the same shape.
+  void copy(const key_value_cache& other, std::size_t first, std::size_t last) noexcept {
+    const std::size_t count = last - first;
+    for (std::size_t row = first; row < keys_.size(); row += key_stride_)
+      std::copy_n(other.keys_.data() + row, count, keys_.data() + row);
+    for (std::size_t row = first * value_stride_; row < values_.size(); row += value_rows_ * value_stride_)
+      std::copy_n(other.values_.data() + row, count * value_stride_, values_.data() + row);
+  }
+
   kernels::attention_view view(std::size_t head, std::size_t positions) const noexcept {
     return {keys_.data() + head * head_size_ * key_stride_,
             key_stride_,
@@ -115,6 +124,8 @@ struct context::state {
   state(std::shared_ptr<const weights> shared, std::size_t most_tokens)
       : model(std::move(shared)),
         capacity(most_tokens),
+        nothing_skipped(model->shape.layers),
+        skipped(nothing_skipped),
         rotary(model->shape, capacity),
         scores(model->shape.heads * rounded_up(capacity, kernels::lanes)) {
     const hyper_parameters& shape = model->shape;
@@ -131,6 +142,18 @@ struct context::state {
   }
 
   std::size_t size() const noexcept { return held.size(); }
+
+  // Becomes a copy of another state of the same model and capacity. A token's keys and values depend on nothing but the
+  // tokens before it, to the bit, so those of the shared beginning are there already.
+  void hold(const state& other) noexcept {
+    const auto whole = [](const state& s) { return std::span(s.held).first(s.complete); };
+    const auto [mine, theirs] = std::ranges::mismatch(whole(*this), whole(other));
+    const auto shared = static_cast<std::size_t>(theirs - whole(other).begin());
+    for (std::size_t l = 0; l < cache.size(); ++l) cache[l].copy(other.cache[l], shared, other.size());
+    held = other.held;
+    complete = other.complete;
+    skipped = other.skipped;
+  }
 
   // Calls body(first, last) on ranges that make up [0, units), on several threads if there is work for them.
   template <class Body>
@@ -197,8 +220,8 @@ struct context::state {
     for (std::size_t i = 0; i < count; ++i)
       model->embedding.copy_row(static_cast<std::size_t>(tokens[i]), {residual.row(i), model->shape.width});
     for (std::size_t l = 0; l < model->shape.layers; ++l) {
-      attention(model->layers[l], cache[l], count);
-      feed_forward(model->layers[l], count);
+      if (!skipped.skips_attention(l)) attention(model->layers[l], cache[l], count);
+      if (!skipped.skips_feed_forward(l)) feed_forward(model->layers[l], count);
     }
     if (rows > 0) {
       normalize(residual, count - rows, rows, model->output_norm);
@@ -210,6 +233,9 @@ struct context::state {
   std::shared_ptr<const weights> model;
   std::size_t capacity;
   std::vector<token_id> held;
+  // The first `complete` tokens held have keys and values in all layers; `skipped` is how those behind them were read.
+  std::size_t complete = 0;
+  specdec::layer_skip nothing_skipped, skipped;
   std::vector<key_value_cache> cache;
   rotation rotary;
   aligned_buffer<float> scores;
@@ -228,13 +254,35 @@ context::~context() = default;
 context::context(context&&) noexcept = default;
 context& context::operator=(context&&) noexcept = default;
 
+context::context(const context& other) : state_(std::make_unique<state>(other.state_->model, other.state_->capacity)) {
+  state_->hold(*other.state_);
+}
+
+context& context::operator=(const context& other) {
+  if (state_ && state_->model == other.state_->model && state_->capacity == other.state_->capacity) {
+    if (this != &other) state_->hold(*other.state_);
+    return *this;
+  }
+  return *this = context(other);
+}
+
 std::size_t context::vocab_size() const noexcept { return state_->model->shape.vocabulary; }
 std::size_t context::size() const noexcept { return state_->size(); }
 std::span<const token_id> context::tokens() const noexcept { return state_->held; }
 std::size_t context::capacity() const noexcept { return state_->capacity; }
+std::size_t context::layer_count() const noexcept { return state_->model->shape.layers; }
 
 specdec::logits_view<float> context::decode(std::span<const token_id> tokens, std::size_t rows) {
+  return decode(tokens, rows, state_->nothing_skipped);
+}
+
+specdec::logits_view<float> context::decode(std::span<const token_id> tokens, std::size_t rows,
+                                            const specdec::layer_skip& skipped) {
   state& s = *state_;
+  skipped.require_layers(layer_count());
+  if (s.complete < s.size() && s.skipped != skipped)
+    throw std::logic_error("toy::context::decode: expected the last " + std::to_string(s.size() - s.complete) +
+                           " tokens, which were read with other layers left out, to be truncated first");
   if (rows > tokens.size())
     throw std::invalid_argument("toy::context::decode: expected at most as many rows as tokens (" +
                                 std::to_string(tokens.size()) + "), got " + std::to_string(rows));
@@ -248,14 +296,16 @@ specdec::logits_view<float> context::decode(std::span<const token_id> tokens, st
                             std::to_string(tokens.size()));
   if (rows > s.logits.rows()) s.logits = activations(rounded_up(rows, pass_tokens), vocab_size());
 
-  const std::size_t skipped = tokens.size() - rows;
+  s.skipped = skipped;
+  const std::size_t without_row = tokens.size() - rows;
   for (std::size_t done = 0; done < tokens.size();) {
     const std::size_t count = std::min(pass_tokens, tokens.size() - done);
-    const std::size_t first = std::max(done, skipped);
+    const std::size_t first = std::max(done, without_row);
     const std::size_t wanted = done + count > first ? done + count - first : 0;
-    s.forward(tokens.subspan(done, count), wanted, wanted > 0 ? first - skipped : 0);
+    s.forward(tokens.subspan(done, count), wanted, wanted > 0 ? first - without_row : 0);
     done += count;
   }
+  if (skipped == s.nothing_skipped) s.complete = s.size();
   return {s.logits.row(0), rows, vocab_size(), static_cast<std::ptrdiff_t>(s.logits.stride())};
 }
 
@@ -264,6 +314,7 @@ void context::truncate(std::size_t size) {
     throw std::invalid_argument("toy::context::truncate: expected at most the context's " +
                                 std::to_string(state_->size()) + " tokens, got " + std::to_string(size));
   state_->held.resize(size);
+  state_->complete = std::min(state_->complete, size);
 }
 
 }  // namespace toy

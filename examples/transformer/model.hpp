@@ -18,6 +18,7 @@
 #include <memory>
 #include <span>
 
+#include <specdec/layer_skip.hpp>
 #include <specdec/types.hpp>
 
 #include "gguf.hpp"
@@ -69,7 +70,7 @@ class model {
 
 /// A sequence of tokens that a model has read, with its keys and values: specdec's target.
 ///
-/// Movable. One thread at a time may use a context; contexts of one model may be used at the same time.
+/// Movable and copyable. One thread at a time may use a context; contexts of one model may be used at the same time.
 class context {
  public:
   /// An empty context for up to `capacity` tokens; 0 is the model's context length. All memory is reserved here, except
@@ -78,6 +79,11 @@ class context {
   ~context();
   context(context&&) noexcept;
   context& operator=(context&&) noexcept;
+  /// The same tokens, keys and values in memory of its own; there are no logits until something is decoded. Assigning
+  /// to a context of the same model and capacity, only what differs is copied: the tokens behind the beginning that
+  /// both share. Throws `std::bad_alloc`; nothing has changed then.
+  context(const context&);
+  context& operator=(const context&);
 
   [[nodiscard]] std::size_t vocab_size() const noexcept;
   /// The number of tokens in the context.
@@ -86,14 +92,22 @@ class context {
   [[nodiscard]] std::span<const specdec::token_id> tokens() const noexcept;
   /// The most tokens the context can hold.
   [[nodiscard]] std::size_t capacity() const noexcept;
+  /// The number of the model's transformer blocks.
+  [[nodiscard]] std::size_t layer_count() const noexcept;
 
   /// Appends `tokens` and returns the logits that follow each of the last `rows` of them: row i, vocab_size() floats,
   /// is the law of the token after tokens[tokens.size() - rows + i]. Valid until the next call on this context.
   ///
   /// The weights pass through the processor once for up to 16 tokens. Throws `std::invalid_argument` if a token is not
-  /// in the vocabulary or rows exceeds tokens.size(), `std::length_error` if the tokens do not fit, `std::bad_alloc`;
-  /// nothing has changed then.
+  /// in the vocabulary or rows exceeds tokens.size(), `std::length_error` if the tokens do not fit, `std::logic_error`
+  /// if the last tokens here were read with other layers left out, `std::bad_alloc`; nothing has changed then.
   [[nodiscard]] specdec::logits_view<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows);
+
+  /// The same with parts of some layers left out: what is left out costs nothing, and attention that is left out stores
+  /// no keys and values. See `specdec::SkipsLayers`. Throws as above, and `std::invalid_argument` if `skipped` is for
+  /// another number of layers.
+  [[nodiscard]] specdec::logits_view<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows,
+                                                   const specdec::layer_skip& skipped);
 
   /// Keeps the first `size` tokens. O(1). Throws `std::invalid_argument` if there are fewer.
   void truncate(std::size_t size);

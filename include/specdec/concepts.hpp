@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "config.hpp"
+#include "layer_skip.hpp"
 #include "proposal.hpp"
 #include "random.hpp"
 #include "types.hpp"
@@ -94,6 +95,24 @@ concept HasCapacity = requires(const M& model) {
 template <class M>
 concept KnowsTokens = requires(const M& model) {
   { model.tokens() } -> std::convertible_to<std::span<const token_id>>;
+};
+
+/// A model that can leave out layers: it drafts for itself (see `layer_skip_drafter`).
+///
+/// Requirements
+///  1. `model.layer_count()` is the number of its layers. It never changes.
+///  2. `model.decode(tokens, rows, skipped)` is decode(tokens, rows) with the blocks left out that `skipped`, a
+///     `layer_skip` for so many layers, names. It returns the same type; where nothing is left out it is the very same.
+///  3. What was appended so has keys and values of the layers that ran, and not those that the whole model would have
+///     given them. More may be appended with the same layers left out; it must be truncated before the model scores as
+///     itself, or with others left out. A model need not notice.
+///
+/// Not required: that what is left out costs nothing.
+template <class M>
+concept SkipsLayers = CausalModel<M> &&
+    requires(M& model, const M& same, std::span<const token_id> tokens, std::size_t n, const layer_skip& skipped) {
+  { same.layer_count() } -> std::convertible_to<std::size_t>;
+  { model.decode(tokens, n, skipped) } -> std::same_as<decltype(model.decode(tokens, n))>;
 };
 
 /// Anything that proposes tokens.

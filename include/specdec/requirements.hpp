@@ -15,6 +15,7 @@
 
 #include "concepts.hpp"
 #include "config.hpp"
+#include "layer_skip.hpp"
 #include "proposal.hpp"
 #include "sampling/law.hpp"
 #include "types.hpp"
@@ -69,6 +70,35 @@ constexpr void require_causal_model() {
 
   constexpr bool has_truncate = requires(Model & model, std::size_t n) { model.truncate(n); };
   static_assert(has_truncate, "specdec: a model needs `void truncate(std::size_t n)`: keep the first n tokens");
+}
+
+/// Requires `Model` to be a `CausalModel` that `SkipsLayers`.
+template <class Model>
+constexpr void require_skips_layers() {
+  require_causal_model<Model>();
+  constexpr bool has_layer_count = requires(const Model& model) {
+    { model.layer_count() } -> std::convertible_to<std::size_t>;
+  };
+  static_assert(has_layer_count,
+                "specdec: a model that drafts for itself needs `std::size_t layer_count() const`: how many layers it "
+                "has");
+  constexpr bool has_decode = requires(Model & model, std::span<const token_id> tokens, const layer_skip& skipped) {
+    model.decode(tokens, std::size_t{1}, skipped);
+  };
+  static_assert(has_decode,
+                "specdec: a model that drafts for itself needs `decode(std::span<const specdec::token_id> tokens, "
+                "std::size_t rows, const specdec::layer_skip& skipped)`: its decode with layers left out; see "
+                "SkipsLayers in concepts.hpp");
+  static_assert(!has_decode || !CausalModel<Model> || SkipsLayers<Model>,
+                "specdec: decode(tokens, rows, skipped) must return what decode(tokens, rows) does");
+}
+
+/// Requires `Model` to be one that `KnowsTokens`, since several feed it.
+template <class Model>
+constexpr void require_knows_tokens() {
+  static_assert(KnowsTokens<Model>,
+                "specdec: a model that drafts for itself needs `std::span<const specdec::token_id> tokens() const`: "
+                "the tokens in its context; specdec::recorded<M&>(model) adds it, and is then target and draft");
 }
 
 /// Requires `Draft` to be a `Drafter` with this source of randomness.

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../concepts.hpp"
+#include "../layer_skip.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -36,8 +37,8 @@ struct narrowed_rows {
 /// rows, say, for 32000 tokens), some more than others of their family; without the padding they share a vocabulary,
 /// and no padding is ever sampled. Owns the model; `padded<M&>` refers to it.
 ///
-/// Models `CausalModel`, and `HasCapacity` and `KnowsTokens` where the wrapped model does. Movable and copyable where
-/// that is. Copies no logits: rows are views of the wrapped model's, and lazy where they are.
+/// Models `CausalModel`, and `HasCapacity`, `KnowsTokens` and `SkipsLayers` where the wrapped model does. Movable and
+/// copyable where that is. Copies no logits: rows are views of the wrapped model's, and lazy where they are.
 template <class Model>
 requires CausalModel<std::remove_reference_t<Model>>
 class padded {
@@ -55,11 +56,17 @@ class padded {
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
   [[nodiscard]] std::size_t size() const { return model_.size(); }
   [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> { return model_.capacity(); }
+  [[nodiscard]] std::size_t layer_count() const requires SkipsLayers<wrapped> { return model_.layer_count(); }
   [[nodiscard]] decltype(auto) tokens() const requires KnowsTokens<wrapped> { return std::as_const(model_).tokens(); }
 
   /// The wrapped model's decode, without the padding of its rows.
   [[nodiscard]] auto decode(std::span<const token_id> tokens, std::size_t rows) {
     return narrowed_rows<decltype(model_.decode(tokens, rows))>{model_.decode(tokens, rows), vocab_size_};
+  }
+  /// The same with layers left out.
+  [[nodiscard]] auto decode(std::span<const token_id> tokens, std::size_t rows,
+                            const layer_skip& skipped) requires SkipsLayers<wrapped> {
+    return narrowed_rows<decltype(model_.decode(tokens, rows))>{model_.decode(tokens, rows, skipped), vocab_size_};
   }
   void truncate(std::size_t n) { model_.truncate(n); }
 

@@ -12,6 +12,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../layer_skip.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -20,8 +21,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// as their target: each feeds it what it lacks of their own text. Owns the model; `recorded<M&>` refers to it, and
 /// then all calls must go through the wrapper.
 ///
-/// Models `CausalModel` and `KnowsTokens`, and `HasCapacity` where the wrapped model does. Movable and copyable where
-/// that is. Tokens that were in the model before are unknown and stand as -1, which is no token: they are fed again.
+/// Models `CausalModel` and `KnowsTokens`, and `HasCapacity` and `SkipsLayers` where the wrapped model does. Movable
+/// and copyable where that is. Tokens that were in the model before are unknown and stand as -1, which is no token:
+/// they are fed again.
 ///
 /// If a call throws, tokens() has the first size() of the tokens that were there and those that came, as the model's
 /// contract says. Does not allocate unless the context grows beyond twice its greatest size so far.
@@ -36,19 +38,17 @@ class recorded {
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
   [[nodiscard]] std::size_t size() const { return model_.size(); }
   [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> { return model_.capacity(); }
+  [[nodiscard]] std::size_t layer_count() const requires SkipsLayers<wrapped> { return model_.layer_count(); }
   [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }
 
   /// The wrapped model's decode. What it throws passes through.
   decltype(auto) decode(std::span<const token_id> tokens, std::size_t rows) {
-    // Written down first, so that nothing can fail behind a call that succeeded.
-    reserve_at_least(tokens_, tokens_.size() + tokens.size());
-    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-    try {
-      return model_.decode(tokens, rows);
-    } catch (...) {
-      agree_with_model();
-      throw;
-    }
+    return written_down(tokens, [&]() -> decltype(auto) { return model_.decode(tokens, rows); });
+  }
+  /// The same with layers left out.
+  decltype(auto) decode(std::span<const token_id> tokens, std::size_t rows,
+                        const layer_skip& skipped) requires SkipsLayers<wrapped> {
+    return written_down(tokens, [&]() -> decltype(auto) { return model_.decode(tokens, rows, skipped); });
   }
 
   /// The wrapped model's truncate. What it throws passes through.
@@ -66,6 +66,19 @@ class recorded {
 
  private:
   static constexpr token_id unknown = -1;
+
+  template <class Call>
+  decltype(auto) written_down(std::span<const token_id> tokens, const Call& call) {
+    // Before the call, so that nothing can fail behind one that succeeded.
+    reserve_at_least(tokens_, tokens_.size() + tokens.size());
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    try {
+      return call();
+    } catch (...) {
+      agree_with_model();
+      throw;
+    }
+  }
 
   void agree_with_model() { tokens_.resize(model_.size(), unknown); }
 

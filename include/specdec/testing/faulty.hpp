@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../layer_skip.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
@@ -87,8 +88,8 @@ class injected_fault : public std::runtime_error {
 /// A causal model that conforms, wrapped so that it fails at a chosen call. Owns the model; `faulty_model<M&>` refers
 /// to it.
 ///
-/// Models `CausalModel`, and `HasCapacity` and `KnowsTokens` where the wrapped model does. Movable and copyable where
-/// that is. All rows are copied, so they are a matrix whatever the model returns; decode allocates.
+/// Models `CausalModel`, and `HasCapacity`, `KnowsTokens` and `SkipsLayers` where the wrapped model does. Movable and
+/// copyable where that is. All rows are copied, so they are a matrix whatever the model returns; decode allocates.
 template <class Model>
 requires CausalModel<std::remove_reference_t<Model>>
 class faulty_model {
@@ -102,17 +103,17 @@ class faulty_model {
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
   [[nodiscard]] std::size_t size() const { return model_.size(); }
   [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> { return model_.capacity(); }
+  [[nodiscard]] std::size_t layer_count() const requires SkipsLayers<wrapped> { return model_.layer_count(); }
   [[nodiscard]] decltype(auto) tokens() const requires KnowsTokens<wrapped> { return std::as_const(model_).tokens(); }
 
   /// The wrapped model's decode, or the fault. Throws `injected_fault`, and what the wrapped model throws.
   logits_view<value_type> decode(std::span<const token_id> tokens, std::size_t rows) {
-    ++calls_;
-    throw_if(fault_kind::throw_before, "decode");
-    if (due(fault_kind::throw_midway)) (void)model_.decode(tokens.first(tokens.size() / 2), 0);
-    throw_if(fault_kind::throw_midway, "decode");
-    copy(model_.decode(tokens, rows));
-    throw_if(fault_kind::throw_after, "decode");
-    return spoiled();
+    return decode_by(tokens, rows, [&](auto some, std::size_t n) { return model_.decode(some, n); });
+  }
+  /// The same with layers left out.
+  logits_view<value_type> decode(std::span<const token_id> tokens, std::size_t rows,
+                                 const layer_skip& skipped) requires SkipsLayers<wrapped> {
+    return decode_by(tokens, rows, [&](auto some, std::size_t n) { return model_.decode(some, n, skipped); });
   }
 
   /// The wrapped model's truncate, or the fault. Throws `injected_fault`, and what the wrapped model throws.
@@ -132,6 +133,17 @@ class faulty_model {
   [[nodiscard]] std::size_t faults() const noexcept { return faults_; }
 
  private:
+  template <class Decode>
+  logits_view<value_type> decode_by(std::span<const token_id> tokens, std::size_t rows, const Decode& decode) {
+    ++calls_;
+    throw_if(fault_kind::throw_before, "decode");
+    if (due(fault_kind::throw_midway)) (void)decode(tokens.first(tokens.size() / 2), 0);
+    throw_if(fault_kind::throw_midway, "decode");
+    copy(decode(tokens, rows));
+    throw_if(fault_kind::throw_after, "decode");
+    return spoiled();
+  }
+
   [[nodiscard]] bool due(fault_kind kind) const noexcept {
     if (fault_.kind != kind) return false;
     const bool throws =
