@@ -267,6 +267,30 @@ TEST(self_speculation, shares_its_target_with_other_sessions) {
   EXPECT_EQ(tokens(b.generated().begin(), b.generated().end()), alone(second));
 }
 
+/// Ends a draft behind a token it finds improbable, and counts what it is told.
+struct cautious {
+  static constexpr bool reads_clock = false;
+  double least = 0.5;
+  std::size_t rounds = 0, accepted = 0;
+  [[nodiscard]] std::size_t depth(const specdec::draft_request&) const { return 10; }
+  [[nodiscard]] bool goes_on(double probability) const { return probability >= least; }
+  void observe(const specdec::outcome& out) {
+    ++rounds;
+    accepted += out.accepted;
+  }
+};
+
+TEST(self_speculation, asks_and_tells_its_policy) {
+  layered_model model(7);
+  layer_skip_drafter drafter(model, layer_skip::early_exit(3, 1), cautious{});
+  const auto result = specdec::speculative_generate(model, drafter, prompt, {.max_tokens = 50, .seed = 9});
+  EXPECT_EQ(drafter.policy().rounds, result.stats.rounds);
+  EXPECT_EQ(drafter.policy().accepted, result.stats.accepted);
+  layer_skip_drafter bold(model, layer_skip::early_exit(3, 1), cautious{0.0});
+  EXPECT_GT(specdec::speculative_generate(model, bold, prompt, {.max_tokens = 50, .seed = 9}).stats.proposed,
+            result.stats.proposed);
+}
+
 /// A model that cannot tell its tokens.
 class forgetful : private layered_model {
  public:

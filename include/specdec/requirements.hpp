@@ -89,7 +89,7 @@ constexpr void require_skips_layers() {
                 "specdec: a model that drafts for itself needs `decode(std::span<const specdec::token_id> tokens, "
                 "std::size_t rows, const specdec::layer_skip& skipped)`: its decode with layers left out; see "
                 "SkipsLayers in concepts.hpp");
-  static_assert(!has_decode || !CausalModel<Model> || SkipsLayers<Model>,
+  static_assert(!has_layer_count || !has_decode || !CausalModel<Model> || SkipsLayers<Model>,
                 "specdec: decode(tokens, rows, skipped) must return what decode(tokens, rows) does");
 }
 

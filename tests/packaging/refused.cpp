@@ -150,6 +150,29 @@ void lifted(specdec::session<>& text, model<6>& draft_model, right_model& right)
   (void)specdec::speculative_generate(text, right, with_policy);
 }
 
+struct model_in_layers {
+  std::size_t vocab_size() const;
+  std::size_t size() const;
+#ifndef REFUSED_LAYER_COUNT
+  std::size_t layer_count() const;
+#endif
+#ifndef REFUSED_TOKENS
+  std::span<const token_id> tokens() const;
+#endif
+  rows<8> decode(std::span<const token_id> tokens, std::size_t count);
+#if defined(REFUSED_SKIPPING_RESULT)
+  rows<9> decode(std::span<const token_id> tokens, std::size_t count, const specdec::layer_skip& skipped);
+#elif !defined(REFUSED_SKIPPING)
+  rows<8> decode(std::span<const token_id> tokens, std::size_t count, const specdec::layer_skip& skipped);
+#endif
+  void truncate(std::size_t n);
+};
+
+void drafts_for_itself(specdec::session<>& text, model_in_layers& target) {
+  specdec::layer_skip_drafter drafter(target, specdec::layer_skip::early_exit(8, 4));
+  (void)specdec::speculative_generate(text, target, drafter);
+}
+
 void checked(model<7>& target) { (void)specdec::testing::check_target_model(target); }
 
 void with_a_rule(specdec::session<rule>& text, right_model& right) {

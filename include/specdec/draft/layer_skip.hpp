@@ -62,6 +62,9 @@ class layer_skip_drafter<Model, Policy> {
   [[nodiscard]] const layer_skip& skipped() const noexcept { return shortened_->skipped(); }
   [[nodiscard]] Policy& policy() noexcept { return drafter_.policy(); }
 
+  /// Hands what became of a round to the policy. See `Observes`.
+  void observe(const outcome& out) requires Observes<Policy> { drafter_.observe(out); }
+
   /// See `Drafter`.
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
