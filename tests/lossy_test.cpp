@@ -97,9 +97,10 @@ TEST(lenient, is_exact_without_lenience) {
     for (const std::size_t vocab_size : {2U, 3U, 4U}) {
       const auto p = laws::hashed(vocab_size, 1);
       const auto q = laws::hashed(vocab_size, 2);
-      const auto found = testing::enumerate(vocab_size, prompt, p, laws::at_temperature(p, temperature),
-                                            [&] { return laws::drafter_over(vocab_size, q, 2, {.top = 0}); },
-                                            specdec::lenient(1), generate_options{.sampling = {temperature}}, {2, 4});
+      const auto found =
+          testing::enumerate(vocab_size, prompt, p, laws::at_temperature(p, temperature),
+                             [&] { return laws::drafter_over(vocab_size, q, specdec::constant{2}, {.top = 0}); },
+                             specdec::lenient(1), generate_options{.sampling = {temperature}}, {2, 4});
       EXPECT_LT(found.total_variation(), tolerance) << temperature;
     }
   }
@@ -107,9 +108,9 @@ TEST(lenient, is_exact_without_lenience) {
 
 TEST(lenient, changes_the_law_and_says_so) {
   const auto p = laws::hashed(3, 1);
-  const auto found =
-      testing::enumerate(3, prompt, p, p, [] { return laws::drafter_over(3, laws::hashed(3, 2), 2, {.top = 0}); },
-                         specdec::lenient(0.5), generate_options{}, {1, 3});
+  const auto found = testing::enumerate(
+      3, prompt, p, p, [] { return laws::drafter_over(3, laws::hashed(3, 2), specdec::constant{2}, {.top = 0}); },
+      specdec::lenient(0.5), generate_options{}, {1, 3});
   EXPECT_GT(found.total_variation(), 0.01);
 }
 
