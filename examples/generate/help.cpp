@@ -1,11 +1,14 @@
 #include "help.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include <specdec/version.hpp>
 
+#include "method_options.hpp"
 #include "options.hpp"
 
 namespace generate {
@@ -21,7 +24,7 @@ A small draft model guesses the next few tokens, the target model checks all of 
 sampling keeps the text's law exactly the target's own. The text goes to standard output; what was measured, beside the
 same text length without speculation, goes to standard error.
 
-Methods
+Methods, for --method NAME [{method}]
 {methods}
 Models
   -m,  --model FILE        the target, a GGUF file [the bundled target.gguf]
@@ -60,6 +63,8 @@ Speculation
                            · not judged), and the target's own. The text follows at its end
   --no-baseline            do not measure generation without speculation
 
+Parameters of single methods
+{method_options}
 Machine and output
   -t,  --threads N         threads that compute [one per processor]
   --json                   print one JSON object with text, tokens, settings and measurements
@@ -73,21 +78,47 @@ Machine and output
 Ctrl-C ends the text; what was generated stays and is measured, with exit status 130. A second one kills.
 )";
 
-// A line for each method, by name.
-std::string list_of_methods() {
+// An entry of the help: a name, and what it means, broken into lines.
+std::string entry(std::string_view name, std::string_view text) {
+  constexpr std::size_t indent = 27, width = 120;
+  std::string line = fmt::format("  {:<{}}", name, indent - 2);
   std::string lines;
-  for (const measurement::method& method : measurement::methods()) {
-    lines += fmt::format("  {:<24} {}{} ({})\n", fmt::format("--method {}", method.name), method.summary,
-                         method.lossless ? "" : "; lossy", method.source);
+  const auto wrap = [&] {
+    lines += line.erase(line.find_last_not_of(' ') + 1) + '\n';
+    line.assign(indent, ' ');
+  };
+  if (line.size() > indent) wrap();
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    if (line.size() + word.size() > width) wrap();
+    line.append(word).append(" ");
   }
+  wrap();
   return lines;
+}
+
+std::string list_of_methods() {
+  std::string entries;
+  for (const measurement::method& method : measurement::methods()) {
+    entries +=
+        entry(method.name, fmt::format("{}{} ({})", method.summary, method.lossless ? "" : "; lossy", method.source));
+  }
+  return entries;
+}
+
+std::string list_of_parameters() {
+  std::string entries;
+  for (const auto& [name, meaning] : method_options::help()) entries += entry(name, meaning);
+  return entries;
 }
 
 }  // namespace
 
 std::string help() {
   const options defaults;
-  return fmt::format(help_text, fmt::arg("methods", list_of_methods()), fmt::arg("predict", defaults.predict),
+  return fmt::format(help_text, fmt::arg("methods", list_of_methods()), fmt::arg("method", defaults.method->name),
+                     fmt::arg("method_options", list_of_parameters()), fmt::arg("predict", defaults.predict),
                      fmt::arg("temperature", defaults.sampling.temperature), fmt::arg("top_k", defaults.sampling.top_k),
                      fmt::arg("top_p", defaults.sampling.top_p), fmt::arg("min_p", defaults.sampling.min_p),
                      fmt::arg("repetition_penalty", defaults.sampling.repetition_penalty),

@@ -16,6 +16,7 @@
 #include <program/text_file.hpp>
 
 #include "help.hpp"
+#include "method_options.hpp"
 
 namespace generate {
 
@@ -48,9 +49,10 @@ std::string bundled_draft(const measurement::method& method) {
 std::optional<options> parse(int argc, const char* const* argv) {
   options result;
   std::string target = (std::filesystem::path(SPECDEC_MODELS_DIR) / "target.gguf").string();
-  std::string method, draft, prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens,
-      samples, logprobs, logprobs_of;
+  std::string draft, prompt, file, predict, seed, threads, gamma, draft_top, weights, ballast, min_tokens, samples,
+      logprobs, logprobs_of;
   program::sampling_options sampling(result.sampling);
+  method_options methods;
   bool help = false, version = false, no_baseline = false, no_color = false;
 
   CLI::App app;
@@ -59,7 +61,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
   app.add_flag("-h,--help", help);
   app.add_flag("--version", version);
   app.add_option("-m,--model", target)->type_name("value");
-  const CLI::Option& method_given = *app.add_option("--method", method)->type_name("value");
+  methods.add_to(app);
   const CLI::Option& draft_given = *app.add_option("--model-draft", draft)->type_name("value");
   const CLI::Option& prompt_given = *app.add_option("-p,--prompt", prompt)->type_name("value");
   const CLI::Option& file_given = *app.add_option("-f,--file", file)->type_name("value");
@@ -105,7 +107,8 @@ std::optional<options> parse(int argc, const char* const* argv) {
 
   constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
   result.target = target;
-  if (!method_given.empty()) result.method = &measurement::find_method(method);
+  result.method = &methods.method();
+  result.method_settings = methods.settings();
   if (draft_given.empty()) draft = bundled_draft(*result.method);
   if (draft != "none") {
     if (!is_model(result.method->drafts_with)) {
@@ -145,12 +148,18 @@ std::optional<options> parse(int argc, const char* const* argv) {
   }
   if (gamma_given.empty()) {
     result.gamma = result.method->default_gamma;
-  } else if (gamma != "auto") {
+  } else if (gamma == "auto") {
+    if (!result.method->fixed_depth) {
+      throw usage_error(fmt::format(
+          "--gamma: expected a number with --method {}, which decides itself how far to draft", result.method->name));
+    }
+  } else {
     constexpr std::size_t most = measurement::most_drafted;
     result.gamma = parse_number<std::size_t>("--gamma", gamma, 0, most,
                                              fmt::format("a number of tokens, 0 to {}, or 'auto'", most));
   }
   sampling.apply();
+  result.method_settings.greedy = result.sampling.temperature == 0;
   if (!seed_given.empty()) {
     result.seed = parse_number<std::uint64_t>("--seed", seed, 0, std::numeric_limits<std::uint64_t>::max(),
                                               "a whole number from 0 up");

@@ -216,7 +216,8 @@ std::string to_table(const options& asked, const model_pair& models, const findi
         fmt::format("draft {}, target {}, verification {}", percent(stats.draft_seconds / stats.seconds()),
                     percent(stats.target_seconds / stats.seconds()), percent(stats.verify_seconds / stats.seconds())));
   }
-  if (found.compared && found.compared->parts) {
+  // What a round costs where drafts differ in length, no single length tells.
+  if (found.compared && found.compared->parts && method.fixed_depth) {
     const costs& parts = *found.compared->parts;
     t.row("a guess costs", milliseconds(parts.draft_token));
     t.row("a target call costs", fmt::format("{} for 1 token, {} for {}", milliseconds(parts.target_call.front()),
@@ -318,7 +319,7 @@ std::string to_json(const options& asked, const model_pair& models, const findin
     object["baseline"] = {{"statistics", statistics(plain.stats)}, {"runs", plain.runs}};
     object["speedup"] = speedup_of(*found.compared);
   }
-  if (found.compared && found.compared->parts) {
+  if (found.compared && found.compared->parts && asked.method->fixed_depth) {
     const costs& parts = *found.compared->parts;
     object["prediction"] = {
         {"speedup", found.compared->predicted_speedup},

@@ -10,77 +10,153 @@
 
 #include <program/values.hpp>
 
+#include "prompts.hpp"
+
 namespace measurement {
 namespace {
 
-/// A drafter and all that it refers to.
-template <class Held, class Drafter>
-class keeper {
- public:
-  template <class Make>
-  keeper(std::unique_ptr<Held> held, Make&& make) : held_(std::move(held)), drafter_(make(*held_)) {}
+/// A drafter that is shared with whoever sets its gamma.
+template <class Drafter>
+struct shared_drafter {
+  std::shared_ptr<Drafter> drafter;
 
   void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
-    drafter_.propose(request, chance, answer);
+    drafter->propose(request, chance, answer);
   }
-  void observe(const specdec::outcome& out) { specdec::tell(drafter_, out); }
-
- private:
-  std::unique_ptr<Held> held_;
-  Drafter drafter_;
+  void observe(const specdec::outcome& out) { specdec::tell(*drafter, out); }
 };
 
-/// The drafter that `make` makes of what is held, together with that.
-template <class Held, class Make>
-auto keep(std::unique_ptr<Held> held, Make&& make) {
-  return keeper<Held, decltype(make(*held))>(std::move(held), std::forward<Make>(make));
+/// @param gamma_of where the drafter keeps the number of tokens that it drafts
+template <class Drafter, class GammaOf>
+assembled_method assembled(std::shared_ptr<Drafter> drafter, GammaOf gamma_of, any_rule rule = {}) {
+  return {shared_drafter<Drafter>{drafter}, std::move(rule),
+          [drafter, gamma_of](std::size_t gamma) { gamma_of(*drafter) = gamma; }};
 }
 
-/// Any drafter, drafting no more than `most` tokens a round.
-class bounded_drafter {
- public:
-  bounded_drafter(specdec::any_drafter inner, std::shared_ptr<const std::size_t> most)
-      : inner_(std::move(inner)), most_(std::move(most)) {}
+/// A drafter, and a model or table of its own that it refers to.
+template <class Source, class Drafter>
+struct drafter_with_source {
+  template <class... Arguments>
+  explicit drafter_with_source(Source from, Arguments&&... arguments)
+      : source(std::move(from)), drafter(source, std::forward<Arguments>(arguments)...) {}
 
-  void propose(specdec::draft_request request, specdec::philox& chance, specdec::draft& answer) {
-    request.max_depth = std::min(request.max_depth, *most_);
-    inner_.propose(request, chance, answer);
-  }
-  void observe(const specdec::outcome& out) { inner_.observe(out); }
-
- private:
-  specdec::any_drafter inner_;
-  std::shared_ptr<const std::size_t> most_;
+  Source source;
+  Drafter drafter;
 };
 
-assembled_method assembled(specdec::any_drafter drafter, any_rule rule = {}) {
-  const auto most = std::make_shared<std::size_t>(most_drafted);
-  return {bounded_drafter(std::move(drafter), most), std::move(rule), [most](std::size_t gamma) { *most = gamma; }};
+/// The drafter, which keeps its source alive.
+template <class Drafter, class Source, class... Arguments>
+std::shared_ptr<Drafter> make_drafter(Source source, Arguments&&... arguments) {
+  const auto both =
+      std::make_shared<drafter_with_source<Source, Drafter>>(std::move(source), std::forward<Arguments>(arguments)...);
+  return {both, &both->drafter};
 }
 
-/// Drafts with the pair's draft model, as long as the policy says.
+/// Drafts with the pair's draft model, as far as the policy says.
 template <class Policy>
-specdec::any_drafter drafter_of(const model_pair& models, const method_settings& settings, Policy policy) {
-  return keep(std::make_unique<toy::context>(models.draft->model), [&](toy::context& context) {
-    return specdec::model_drafter(context, std::move(policy), {.top = settings.draft_top});
-  });
+auto model_drafter_of(const model_pair& models, Policy policy, const specdec::model_drafter_options& options) {
+  return make_drafter<specdec::model_drafter<toy::context, Policy>>(toy::context(models.draft->model),
+                                                                    std::move(policy), options);
 }
 
-constexpr specdec::constant as_many_as_asked{most_drafted};
+constexpr auto policys_gamma = [](auto& drafter) -> std::size_t& { return drafter.policy().gamma; };
+
+/// Every second layer, all but the first and the last.
+specdec::layer_skip every_second(std::size_t layers) {
+  std::vector<std::size_t> skipped;
+  for (std::size_t layer = 2; layer + 1 < layers; layer += 2) skipped.push_back(layer);
+  return {layers, skipped, skipped};
+}
 
 assembled_method autoregressive(const model_pair&, toy::context&, const method_settings&) {
-  return assembled(specdec::no_draft{});
+  return {{}, {}, [](std::size_t) {}};
 }
 
 assembled_method rejection(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(drafter_of(models, settings, as_many_as_asked));
+  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma);
+}
+
+assembled_method lenient(const model_pair& models, toy::context&, const method_settings& settings) {
+  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+                   specdec::lenient(settings.lenience));
+}
+
+assembled_method assisted(const model_pair& models, toy::context&, const method_settings& settings) {
+  const specdec::confidence_options sure{.assistant_confidence_threshold = settings.assistant_confidence_threshold};
+  const specdec::model_drafter_options options{.top = settings.draft_top};
+  if (settings.num_assistant_tokens_schedule == assistant_schedule::heuristic) {
+    return assembled(model_drafter_of(models, specdec::confidence(specdec::heuristic{}, sure), options),
+                     [](auto& drafter) -> std::size_t& { return drafter.policy().inner().num_assistant_tokens; });
+  }
+  return assembled(model_drafter_of(models, specdec::confidence(specdec::constant{}, sure), options),
+                   [](auto& drafter) -> std::size_t& { return drafter.policy().inner().gamma; });
+}
+
+assembled_method prompt_lookup(const model_pair&, toy::context&, const method_settings& settings) {
+  const auto drafter = std::make_shared<specdec::prompt_lookup>();
+  drafter->max_matching_ngram_size = settings.max_matching_ngram_size;
+  return assembled(drafter, [](specdec::prompt_lookup& lookup) -> std::size_t& { return lookup.num_output_tokens; });
+}
+
+assembled_method ngram(const model_pair& models, toy::context&, const method_settings& settings) {
+  const toy::tokenizer& tokenizer = models.target.tokenizer;
+  std::vector<std::vector<specdec::token_id>> texts;
+  if (settings.ngram_text) {
+    texts.push_back(tokenizer.encode(*settings.ngram_text));
+  } else {
+    for (const prompt& one : read_prompts(SPECDEC_MODELS_DIR "/prompts.jsonl")) {
+      texts.push_back(tokenizer.encode(one.text));
+    }
+  }
+  const std::vector<std::span<const specdec::token_id>> views(texts.begin(), texts.end());
+  specdec::ngram_table table(tokenizer.vocab_size(), views, {.order = settings.ngram_order});
+  return assembled(make_drafter<specdec::ngram_drafter<>>(std::move(table)), policys_gamma);
+}
+
+assembled_method big_little(const model_pair& models, toy::context&, const method_settings& settings) {
+  const specdec::fallback sure{.fallback_threshold = settings.fallback_threshold};
+  return assembled(
+      model_drafter_of(models, sure, {.sampling = specdec::sampling_params{.temperature = 0}}),
+      [](auto& drafter) -> std::size_t& { return drafter.policy().num_small_iters; },
+      specdec::big_little(settings.rollback_threshold));
+}
+
+assembled_method draft_verify(const model_pair&, toy::context& target, const method_settings& settings) {
+  const specdec::adaptive_exit sure{.th_stop_draft = settings.th_stop_draft.value_or(settings.greedy ? 0.8 : 0.5)};
+  using drafter = specdec::layer_skip_drafter<toy::context, specdec::adaptive_exit>;
+  return assembled(
+      std::make_shared<drafter>(target, settings.skip ? *settings.skip : every_second(target.layer_count()), sure,
+                                specdec::model_drafter_options{.top = settings.draft_top}),
+      [](drafter& self) -> std::size_t& { return self.policy().max_step_draft; });
+}
+
+assembled_method early_exit(const model_pair&, toy::context& target, const method_settings& settings) {
+  const std::size_t layers = target.layer_count();
+  const auto first = specdec::layer_skip::early_exit(layers, settings.assistant_early_exit.value_or(layers / 2));
+  return assembled(std::make_shared<specdec::layer_skip_drafter<toy::context>>(
+                       target, first, specdec::constant{}, specdec::model_drafter_options{.top = settings.draft_top}),
+                   policys_gamma);
 }
 
 constexpr std::array all_methods{
     method{"autoregressive", "one token per call of the target", "the baseline", true, draft_source::nothing, true, 0,
            autoregressive},
-    method{"rejection", "a draft model's tokens, accepted with probability p/q", "Leviathan et al., Chen et al. 2023",
-           true, draft_source::model, true, 2, rejection},
+    method{"rejection", "a draft model's tokens, each accepted with probability p/q",
+           "Leviathan et al., Chen et al. 2023", true, draft_source::model, true, 2, rejection},
+    method{"lenient", "the same with probability p/(l q), l < 1", "Leviathan et al. 2023, A.5", false,
+           draft_source::model, true, 3, lenient},
+    method{"assisted", "a draft model goes on while it is sure", "Hugging Face, Gante 2023", true, draft_source::model,
+           false, 20, assisted},
+    method{"prompt_lookup", "what followed when the last tokens came before", "Saxena 2023", true, draft_source::text,
+           false, 10, prompt_lookup},
+    method{"ngram", "what follows the last token in other texts", "Leviathan et al. 2023, table 3", true,
+           draft_source::text, true, 1, ngram},
+    method{"big_little", "a small model writes while it is sure; the target rolls back what it finds unlikely",
+           "Kim et al. 2023", false, draft_source::model, false, 10, big_little},
+    method{"draft_verify", "the target goes on with layers left out while it is sure", "Zhang et al. 2024", true,
+           draft_source::target, false, 8, draft_verify},
+    method{"early_exit", "the target drafts with its first layers", "Hugging Face; Elhoushi et al. 2024", true,
+           draft_source::target, true, 2, early_exit},
 };
 
 }  // namespace

@@ -19,7 +19,7 @@
 
 namespace measurement {
 
-/// More tokens than this in one call of the target never pay: no method drafts more a round.
+/// More tokens than this in one call of the target never pay.
 inline constexpr std::size_t most_drafted = 64;
 
 /// A target, and the model that drafts for it, if one does.
@@ -42,16 +42,42 @@ enum class draft_source {
   return source == draft_source::model || source == draft_source::translated_model;
 }
 
-/// The parameters of all methods, each with its paper's or original's default.
+/// Hugging Face's schedules of assisted generation.
+enum class assistant_schedule { constant, heuristic };
+
+/// The parameters of all methods, under the names and with the defaults of their papers or originals.
 struct method_settings {
   std::size_t draft_top = 64;  ///< `model_drafter_options::top`, for every method with a model that samples
+  bool greedy = false;         ///< whether the target is greedy; some defaults depend on it
+
+  double lenience = 0.5;
+
+  assistant_schedule num_assistant_tokens_schedule = assistant_schedule::constant;
+  double assistant_confidence_threshold = 0.4;
+
+  std::size_t max_matching_ngram_size = 2;
+
+  /// A text to count n-grams in; nothing is the bundled prompts.
+  std::optional<std::string> ngram_text = std::nullopt;
+  std::size_t ngram_order = 2;
+
+  double fallback_threshold = 0.6;
+  double rollback_threshold = 5.0;
+
+  /// Nothing is every second layer, all but the first and the last.
+  std::optional<specdec::layer_skip> skip = std::nullopt;
+  /// Nothing is 0.8 for a greedy target, 0.5 otherwise.
+  std::optional<double> th_stop_draft = std::nullopt;
+
+  /// After how many layers the target's draft leaves; nothing is half of them.
+  std::optional<std::size_t> assistant_early_exit = std::nullopt;
 };
 
 /// A method at work for one target: what drafts, and what judges. Movable; the target's context must outlive it.
 struct assembled_method {
   specdec::any_drafter drafter;
   any_rule rule = {};
-  /// Bounds the number of tokens drafted a round.
+  /// Sets the number of tokens drafted a round: the greatest, or the first where a schedule moves it.
   gamma_setter set_gamma;
 };
 
