@@ -83,7 +83,8 @@ TEST(beam_search, of_width_one_is_greedy_decoding) {
       for (token_id start = 0; start < 7; ++start) {
         const tokens prompt{start};
         layered_model target(7);
-        const specdec::generate_options plain{.max_tokens = 30, .sampling = {0.0}, .end_tokens = {end}};
+        specdec::generate_options plain{.max_tokens = 30, .sampling = {0.0}};
+        plain.end_tokens = {end};
         const auto greedy = specdec::autoregressive_generate(target, prompt, plain);
         const auto found = beam_search(
             layered_model(7), prompt,
