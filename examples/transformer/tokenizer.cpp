@@ -159,6 +159,17 @@ struct tokenizer::vocabulary {
       }
     }
   }
+
+  // Appends the tokens of a text with its spaces written as pieces have them.
+  void encode(std::string_view escaped, std::vector<token_id>& out) const {
+    if (escaped.empty()) return;
+    auto symbols = split(escaped);
+    merge(escaped, symbols);
+    for (std::ptrdiff_t i = 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].next) {
+      const symbol& s = symbols[static_cast<std::size_t>(i)];
+      append(escaped.substr(s.first, s.size), s.frozen, out);
+    }
+  }
 };
 
 namespace {
@@ -255,15 +266,13 @@ std::vector<token_id> tokenizer::encode(std::string_view text, bool add_bos) con
   const vocabulary& v = *vocabulary_;
   std::vector<token_id> tokens;
   if (add_bos && v.bos) tokens.push_back(*v.bos);
-  if (text.empty()) return tokens;
-  const std::string escaped = (v.add_space_prefix ? std::string(meta_space) : "") + replaced(text, " ", meta_space);
-  auto symbols = v.split(escaped);
-  v.merge(escaped, symbols);
-  for (std::ptrdiff_t i = 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].next) {
-    const symbol& s = symbols[static_cast<std::size_t>(i)];
-    v.append(std::string_view(escaped).substr(s.first, s.size), s.frozen, tokens);
-  }
+  if (!text.empty())
+    v.encode((v.add_space_prefix ? std::string(meta_space) : "") + replaced(text, " ", meta_space), tokens);
   return tokens;
+}
+
+void tokenizer::encode(std::string_view text, std::vector<token_id>& tokens) const {
+  vocabulary_->encode(replaced(text, " ", meta_space), tokens);
 }
 
 std::string_view tokenizer::piece(token_id token) const {

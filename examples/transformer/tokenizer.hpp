@@ -43,9 +43,15 @@ class tokenizer {
   /// As above, with `bos` wherever the model was trained with it.
   [[nodiscard]] std::vector<specdec::token_id> encode(std::string_view text) const { return encode(text, add_bos()); }
 
+  /// Appends the tokens of a text that continues another: no `bos`, and no space before it.
+  void encode(std::string_view text, std::vector<specdec::token_id>& tokens) const;
+
   /// The bytes that `token` stands for, possibly a part of a UTF-8 character; empty for control tokens. The view
   /// lives as long as any copy of this tokenizer. Throws `std::out_of_range` unless 0 <= token < vocab_size().
   [[nodiscard]] std::string_view piece(specdec::token_id token) const;
+
+  /// Appends the piece of `token`. Throws as `piece`.
+  void decode(specdec::token_id token, std::string& text) const { text += piece(token); }
 
   /// The inverse of `encode`: the pieces joined, less the space that `encode` put before the text. To continue a
   /// text, append pieces instead. Throws as `piece`.

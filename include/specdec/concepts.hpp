@@ -87,6 +87,14 @@ concept HasCapacity = requires(const M& model) {
   { model.capacity() } -> std::convertible_to<std::size_t>;
 };
 
+/// A model whose context has an end that depends on the text, since it counts in units of its own (`translated`):
+/// `model.capacity(text)` is the greatest size() that a context which begins with `text` can reach by tokens that its
+/// rows leave possible, or less than text.size() if `text` does not fit. With it a model stops drafting in time.
+template <class M>
+concept HasTextCapacity = requires(const M& model, std::span<const token_id> text) {
+  { model.capacity(text) } -> std::convertible_to<std::size_t>;
+};
+
 /// A model that knows its text: `model.tokens()` converts to a std::span<const token_id> of the tokens now in its
 /// context, in order, size() of them. It is valid until the next call on the model.
 ///

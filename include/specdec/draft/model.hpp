@@ -118,10 +118,14 @@ class model_drafter<Model, Policy> {
  private:
   /// How many tokens can be drafted before the model's own context is full.
   [[nodiscard]] std::size_t room(const draft_request& request) const {
-    if constexpr (HasCapacity<Model>) {
-      // The last drafted token is never fed, so a context with room for the text leaves room for one.
-      const std::size_t capacity = model_->capacity();
+    // The last drafted token is never fed, so a context with room for the text leaves room for one.
+    const auto behind = [&](std::size_t capacity) {
       return capacity < request.context.size() ? 0 : capacity - request.context.size() + 1;
+    };
+    if constexpr (HasTextCapacity<Model>) {
+      return behind(model_->capacity(request.context));
+    } else if constexpr (HasCapacity<Model>) {
+      return behind(model_->capacity());
     } else {
       return request.max_depth;
     }
