@@ -47,7 +47,7 @@ std::map<std::string, std::set<std::string>> include_graph() {
 int floor_of(const std::string& header) {
   const std::vector<std::pair<std::string, int>> floors = {{"version.hpp", 0},      {"config.hpp", 1},
                                                            {"message.hpp", 2},      {"types.hpp", 2},
-                                                           {"theory.hpp", 2},       {"layer_skip.hpp", 2},
+                                                           {"theory.hpp", 2},       {"layer_skip.hpp", 2}, {"mathematics.hpp", 2}, {"owner.hpp", 2}, {"vectors.hpp", 2},
                                                            {"random.hpp", 3},       {"detail/", 3},
                                                            {"proposal.hpp", 4},     {"concepts.hpp", 5},
                                                            {"sampling/", 6},        {"verify/", 7},

@@ -22,6 +22,7 @@
 #include "message.hpp"
 #include "random.hpp"
 #include "types.hpp"
+#include "vectors.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -238,8 +239,8 @@ class draft {
     const std::size_t child_depth = depth(parent) + 1;
     const token_id token = chance.draw(key_of(child_depth, purpose::draft), q);
     const record added{parent, no_node, static_cast<std::uint32_t>(child_depth), ids_.size(), weights_.size(), q};
-    ids_.insert(ids_.end(), q.ids().begin(), q.ids().end());
-    weights_.insert(weights_.end(), q.weights().begin(), q.weights().end());
+    append(ids_, q.ids());
+    append(weights_, q.weights());
     nodes_.push_back(added);
     tokens_.push_back(token);
     const auto child = static_cast<node_id>(size());
@@ -252,7 +253,7 @@ class draft {
   [[nodiscard]] bool empty() const noexcept { return tokens_.empty(); }
 
   /// The drafted tokens in order of drafting: node n is tokens()[n - 1].
-  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }
+  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return view_of(tokens_); }
 
   [[nodiscard]] token_id token(node_id node) const noexcept { return tokens_[node - 1]; }
   [[nodiscard]] node_id parent(node_id node) const noexcept { return nodes_[node - 1].parent; }
@@ -266,8 +267,8 @@ class draft {
   /// The law that the token of `node` was drawn from. The view is valid until the draft changes.
   [[nodiscard]] proposal law_of(node_id node) const noexcept {
     const record& r = nodes_[node - 1];
-    return r.q.rebound(std::span(ids_).subspan(r.ids_begin, r.q.ids().size()),
-                       std::span(weights_).subspan(r.weights_begin, r.q.weights().size()));
+    return r.q.rebound({ids_.data() + r.ids_begin, r.q.ids().size()},
+                       {weights_.data() + r.weights_begin, r.q.weights().size()});
   }
 
   /// Throws std::invalid_argument, saying what was expected and what came, if the draft is larger or deeper than was

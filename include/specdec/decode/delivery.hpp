@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +13,8 @@
 #include <vector>
 
 #include "../types.hpp"
+#include "../vectors.hpp"
+#include "detokenizer.hpp"
 #include "held_tokens.hpp"
 #include "outcome.hpp"
 #include "stop.hpp"
@@ -63,7 +64,7 @@ class delivery {
     tokens_.push_back(token);
     sizes_.push_back(bytes.size());
     bytes_.append(bytes);
-    candidates_.insert(candidates_.end(), top.begin(), top.end());
+    append(candidates_, top);
     match_ = watch_.push(token.id, bytes);
     return match_.has_value();
   }
@@ -85,7 +86,7 @@ class delivery {
   }
 
   /// What is handed on in this round.
-  [[nodiscard]] std::span<const emitted_token> tokens() const noexcept { return std::span(tokens_).first(out_tokens_); }
+  [[nodiscard]] std::span<const emitted_token> tokens() const noexcept { return {tokens_.data(), out_tokens_}; }
   [[nodiscard]] std::string_view text() const noexcept { return std::string_view(bytes_).substr(0, out_bytes_); }
   [[nodiscard]] candidate_table top() const noexcept { return table(0, out_tokens_); }
 
@@ -94,7 +95,7 @@ class delivery {
 
   /// What waits.
   [[nodiscard]] std::span<const emitted_token> waiting() const noexcept {
-    return std::span(tokens_).subspan(out_tokens_);
+    return view_of(tokens_).subspan(out_tokens_);
   }
   [[nodiscard]] candidate_table waiting_top() const noexcept {
     return table(out_tokens_, tokens_.size() - out_tokens_);
@@ -107,7 +108,7 @@ class delivery {
   /// Takes up a text in the middle: of its generated tokens the last were not handed on. What the hook throws passes
   /// through.
   void take_up(std::span<const token_id> generated, std::span<const emitted_token> waiting, const candidate_table& top,
-               const std::function<void(token_id, std::string&)>& detokenize) {
+               const any_detokenizer& detokenize) {
     const std::size_t handed_on = generated.size() - waiting.size();
     std::string bytes;
     for (std::size_t i = 0; i < generated.size(); ++i) {
@@ -125,7 +126,7 @@ class delivery {
 
  private:
   [[nodiscard]] candidate_table table(std::size_t first, std::size_t count) const noexcept {
-    return {std::span(candidates_).subspan(first * candidates_per_token_, count * candidates_per_token_),
+    return {view_of(candidates_).subspan(first * candidates_per_token_, count * candidates_per_token_),
             candidates_per_token_};
   }
 

@@ -5,7 +5,6 @@
 /// What a verdict emits: its tokens, with all that is to be said of them.
 
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,7 +13,9 @@
 #include "../concepts.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
+#include "../vectors.hpp"
 #include "../verify/verdict.hpp"
+#include "detokenizer.hpp"
 #include "options.hpp"
 #include "outcome.hpp"
 
@@ -37,14 +38,16 @@ class emission {
 
   /// Collects the tokens of a verdict on `drafted`, and their bytes if there is a hook that tells them; what it throws
   /// passes through. Precondition: the verdict has no fault.
-  void collect(const draft& drafted, const verdict& v, const std::function<void(token_id, std::string&)>& detokenize) {
+  void collect(const draft& drafted, const verdict& v, const any_detokenizer& detokenize) {
     path_.resize(drafted.depth(v.kept) + 1);
     path_.back() = v.kept;
     for (std::size_t i = path_.size() - 1; i > 0; --i) path_[i - 1] = drafted.parent(path_[i]);
     tokens_.clear();
-    for (std::size_t i = 1; i < path_.size(); ++i) tokens_.push_back({drafted.token(path_[i]), provenance::drafted});
-    tokens_.push_back({v.next, provenance::target});
-    candidates_.assign(tokens_.size() * ids_.size(), {});
+    tokens_.resize(path_.size());
+    for (std::size_t i = 1; i < path_.size(); ++i) tokens_[i - 1] = {drafted.token(path_[i]), provenance::drafted};
+    tokens_.back() = {v.next, provenance::target};
+    candidates_.clear();
+    candidates_.resize(tokens_.size() * ids_.size());
     bytes_.clear();
     byte_ends_.clear();
     for (const emitted_token& token : tokens_) {
@@ -81,7 +84,7 @@ class emission {
   [[nodiscard]] std::size_t byte_count() const noexcept { return bytes_.size(); }
   /// The candidates in place of the token, padded to as many as were asked for.
   [[nodiscard]] std::span<const candidate> top(std::size_t i) const noexcept {
-    return candidate_table(candidates_, ids_.size()).place(i);
+    return candidate_table(view_of(candidates_), ids_.size()).place(i);
   }
 
  private:

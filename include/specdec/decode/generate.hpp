@@ -18,6 +18,7 @@
 #include "../draft/model.hpp"
 #include "../length/constant.hpp"
 #include "../requirements.hpp"
+#include "../vectors.hpp"
 #include "../verify/rejection.hpp"
 #include "clock.hpp"
 #include "options.hpp"
@@ -45,7 +46,7 @@ struct generation {
 
   /// The most probable tokens in place of tokens[i], if options.top_log_probabilities asked for any.
   [[nodiscard]] std::span<const candidate> top(std::size_t i) const {
-    return candidate_table(candidates, candidates_per_token)[i];
+    return candidate_table(view_of(candidates), candidates_per_token)[i];
   }
 };
 

@@ -12,23 +12,19 @@
 
 #include "../concepts.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
 /// The most tokens that room is made for ahead of time; a user may ask for endless text.
 inline constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
 
-/// Room for `size` elements, grown at least twofold: asked once a round with a little more each time, a plain reserve
-/// would allocate, and copy everything, every time.
-template <class Vector>
-void reserve_at_least(Vector& vector, std::size_t size) {
-  if (size > vector.capacity()) vector.reserve(std::max(size, 2 * vector.capacity()));
-}
-
 /// The length of the longest prefix that two texts share. O(n).
 [[nodiscard]] inline std::size_t shared_prefix(std::span<const token_id> a, std::span<const token_id> b) noexcept {
-  const auto end = a.begin() + static_cast<std::ptrdiff_t>(std::min(a.size(), b.size()));
-  return static_cast<std::size_t>(std::mismatch(a.begin(), end, b.begin()).first - a.begin());
+  const std::size_t most = std::min(a.size(), b.size());
+  std::size_t shared = 0;
+  while (shared < most && a[shared] == b[shared]) ++shared;
+  return shared;
 }
 
 /// A record, by value, of the tokens a causal model holds, kept by whoever feeds it.
@@ -41,7 +37,7 @@ class held_tokens {
   /// The length of the prefix of `text` that the model holds, if its context now has `model_size` tokens. O(n).
   [[nodiscard]] std::size_t shared_prefix(std::span<const token_id> text, std::size_t model_size) const noexcept {
     const std::size_t known = std::min(tokens_.size(), model_size);
-    return specdec::shared_prefix(text, std::span(tokens_).first(known));
+    return specdec::shared_prefix(text, {tokens_.data(), known});
   }
 
   /// Keeps the first n tokens. To be called before the model is touched: what a failing model holds beyond its known
@@ -52,7 +48,7 @@ class held_tokens {
   void reserve(std::size_t size) { reserve_at_least(tokens_, size); }
 
   /// To be called after the model has taken the tokens.
-  void append(std::span<const token_id> tokens) { tokens_.insert(tokens_.end(), tokens.begin(), tokens.end()); }
+  void append(std::span<const token_id> tokens) { specdec::append(tokens_, tokens); }
 
  private:
   std::vector<token_id> tokens_;

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "../sampling/mask.hpp"
 #include "../sampling/params.hpp"
 #include "../types.hpp"
+#include "detokenizer.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -50,7 +50,7 @@ struct generate_options {
   /// The same for texts, wherever tokens break them. Needs `detokenize`.
   std::vector<std::string> stop_texts = {};
   /// Appends a token's bytes to a text. With it, every `outcome` has the bytes of its tokens.
-  std::function<void(token_id, std::string&)> detokenize = {};
+  any_detokenizer detokenize = {};
 
   /// Which law the tokens' log-probabilities are from.
   log_probability_of log_probabilities = log_probability_of::law;

@@ -16,10 +16,12 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../sampling/distribution.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 #include "options.hpp"
 #include "outcome.hpp"
 #include "statistics.hpp"
@@ -72,7 +74,7 @@ class writer {
     (*this)(values.size());
     for (const T& value : values) fields(*this, value);
   }
-  [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::vector<std::byte>& bytes() noexcept { return bytes_; }
 
  private:
   std::vector<std::byte> bytes_;
@@ -170,7 +172,7 @@ inline std::uint64_t fingerprint(const generate_options& options) {
   all(static_cast<std::uint8_t>(p.penalize_prompt)), all(p.bias);
   all(options.min_tokens), all(options.end_tokens), all(options.top_log_probabilities);
   all(static_cast<std::uint8_t>(options.mask.empty()));
-  return checksum(all.bytes());
+  return checksum(view_of(all.bytes()));
 }
 
 }  // namespace snapshot_format
@@ -182,9 +184,9 @@ inline std::uint64_t fingerprint(const generate_options& options) {
   out(snapshot_format::magic), out(snapshot_format::version);
   out(vocab_size), out(options.seed), out(options.stream), out(snapshot_format::fingerprint(options));
   fields(out, state);
-  const std::uint64_t sum = snapshot_format::checksum(out.bytes());
+  const std::uint64_t sum = snapshot_format::checksum(view_of(out.bytes()));
   out(sum);
-  return out.bytes();
+  return std::move(out.bytes());
 }
 
 /// Throws std::invalid_argument, saying what is wrong, for a state that no session with these options can be in.

@@ -31,13 +31,13 @@ struct never_stop {
   [[nodiscard]] static constexpr bool stop_requested() noexcept { return false; }
 };
 
-/// Follows one pattern through a stream: how much of it the stream's end matches now.
+/// Follows one pattern through a stream, of tokens or of bytes: how much of it the stream's end matches now.
 /// Source: Knuth, Morris and Pratt 1977. O(1) per symbol, amortised.
-template <class Symbol>
 class pattern_follower {
  public:
   /// Precondition: the pattern is not empty.
-  explicit pattern_follower(std::vector<Symbol> pattern) : pattern_(std::move(pattern)), border_(pattern_.size() + 1) {
+  explicit pattern_follower(std::vector<token_id> pattern)
+      : pattern_(std::move(pattern)), border_(pattern_.size() + 1) {
     SPECDEC_ASSERT(!pattern_.empty());
     for (std::size_t i = 1; i < pattern_.size(); ++i) border_[i + 1] = extended(border_[i], pattern_[i]);
   }
@@ -48,7 +48,7 @@ class pattern_follower {
   void restart() noexcept { matched_ = 0; }
 
   /// Takes the next symbol; true if the stream now ends with the whole pattern.
-  bool push(Symbol symbol) noexcept {
+  bool push(token_id symbol) noexcept {
     matched_ = extended(matched_, symbol);
     if (matched_ < size()) return false;
     matched_ = border_[matched_];
@@ -56,12 +56,12 @@ class pattern_follower {
   }
 
  private:
-  [[nodiscard]] std::size_t extended(std::size_t matched, Symbol symbol) const noexcept {
-    while (matched > 0 && !(pattern_[matched] == symbol)) matched = border_[matched];
+  [[nodiscard]] std::size_t extended(std::size_t matched, token_id symbol) const noexcept {
+    while (matched > 0 && pattern_[matched] != symbol) matched = border_[matched];
     return pattern_[matched] == symbol ? matched + 1 : 0;
   }
 
-  std::vector<Symbol> pattern_;
+  std::vector<token_id> pattern_;
   /// border_[n]: the longest proper head of the pattern that its first n symbols end with.
   std::vector<std::size_t> border_;
   std::size_t matched_ = 0;
@@ -80,7 +80,11 @@ class stop_watch {
  public:
   stop_watch(const std::vector<std::vector<token_id>>& sequences, const std::vector<std::string>& texts) {
     for (const auto& sequence : sequences) sequences_.emplace_back(sequence);
-    for (const auto& text : texts) texts_.emplace_back(std::vector<char>(text.begin(), text.end()));
+    for (const auto& text : texts) {
+      std::vector<token_id> bytes;
+      for (const token_id byte : text) bytes.push_back(byte);
+      texts_.emplace_back(bytes);
+    }
   }
 
   /// Whether there is anything to watch for.
@@ -124,15 +128,14 @@ class stop_watch {
   [[nodiscard]] std::size_t held_bytes() const noexcept { return longest(texts_); }
 
  private:
-  template <class Symbol>
-  static std::size_t longest(const std::vector<pattern_follower<Symbol>>& patterns) noexcept {
+  static std::size_t longest(const std::vector<pattern_follower>& patterns) noexcept {
     std::size_t length = 0;
     for (const auto& pattern : patterns) length = std::max(length, pattern.matched());
     return length;
   }
 
-  std::vector<pattern_follower<token_id>> sequences_;
-  std::vector<pattern_follower<char>> texts_;
+  std::vector<pattern_follower> sequences_;
+  std::vector<pattern_follower> texts_;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

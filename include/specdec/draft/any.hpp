@@ -6,13 +6,12 @@
 
 #include <concepts>
 #include <cstddef>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 #include "../concepts.hpp"
+#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../requirements.hpp"
@@ -28,8 +27,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// specdec::speculative_generate(session, target, drafter);
 /// @endcode
 ///
-/// Owns the drafter that is moved in; std::ref(drafter) makes it refer instead. Empty, it proposes nothing. Models
-/// `Drafter` for one source of randomness, as a virtual function must. Movable; behind a move it is empty.
+/// Owns the drafter that is moved in; std::ref(drafter), of `<functional>`, makes it refer instead. Empty, it proposes
+/// nothing. Models `Drafter` for one source of randomness, as a virtual function must. Movable; behind a move it is
+/// empty.
 template <Chance Randomness>
 class basic_any_drafter {
  public:
@@ -42,14 +42,14 @@ class basic_any_drafter {
     static_assert(
         std::constructible_from<held, Held>,
         "specdec: an any_drafter owns its drafter: std::move it in, or pass std::ref(drafter) to refer to it");
-    require_drafter<typename std::unwrap_reference_t<held>, Randomness>();
-    if constexpr (std::constructible_from<held, Held> && Drafter<std::unwrap_reference_t<held>, Randomness>) {
-      held_ = std::make_unique<model_of<held>>(std::forward<Held>(drafter));
+    require_drafter<unwrapped<held>, Randomness>();
+    if constexpr (std::constructible_from<held, Held> && Drafter<unwrapped<held>, Randomness>) {
+      held_ = owner<interface>(new model_of<held>(std::forward<Held>(drafter)));
     }
   }
 
   /// Whether there is a drafter.
-  [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(held_); }
 
   /// The vocabulary of a drafter that tells its own; nothing of any other.
   [[nodiscard]] std::optional<std::size_t> vocab_size() const { return held_ ? held_->vocab_size() : std::nullopt; }
@@ -76,20 +76,20 @@ class basic_any_drafter {
   struct model_of final : interface {
     explicit model_of(auto&& from) : drafter(std::forward<decltype(from)>(from)) {}
 
-    std::unwrap_reference_t<Held>& unwrapped() noexcept { return drafter; }
+    unwrapped<Held>& meant() noexcept { return unwrap(drafter); }
     std::optional<std::size_t> vocab_size() override {
-      if constexpr (requires { unwrapped().vocab_size(); }) return unwrapped().vocab_size();
+      if constexpr (requires { meant().vocab_size(); }) return meant().vocab_size();
       return std::nullopt;
     }
     void propose(const draft_request& request, Randomness& chance, draft& answer) override {
-      unwrapped().propose(request, chance, answer);
+      meant().propose(request, chance, answer);
     }
-    void observe(const outcome& out) override { tell(unwrapped(), out); }
+    void observe(const outcome& out) override { tell(meant(), out); }
 
     Held drafter;
   };
 
-  std::unique_ptr<interface> held_;
+  owner<interface> held_;
 };
 
 /// The one for production randomness.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -17,6 +16,7 @@
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
 #include "../length/constant.hpp"
+#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../requirements.hpp"
 #include "../sampling/law.hpp"
@@ -59,7 +59,7 @@ template <CausalModel Model, LengthPolicy Policy>
 class model_drafter<Model, Policy> {
  public:
   explicit model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
-      : model_(std::addressof(model)),
+      : model_(address_of(model)),
         policy_(std::move(policy)),
         whole_law_(options.top == 0),
         follows_target_(!options.sampling) {

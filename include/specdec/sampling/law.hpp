@@ -18,6 +18,7 @@
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 #include "distribution.hpp"
 #include "mask.hpp"
 #include "params.hpp"
@@ -44,7 +45,7 @@ class law {
         ends_(ends),
         mask_(mask),
         editor_(vocab_size, params, ends) {
-    single_ = new_place();
+    prepare(single_);
   }
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
@@ -63,7 +64,7 @@ class law {
     text_ = {committed, {}, prompt_size};
     drafted_ = &drafted;
     ended_ = ended;
-    while (places_.size() <= drafted.size()) places_.push_back(new_place());
+    while (places_.size() <= drafted.size()) prepare(places_.emplace_back());
     path_.reserve(drafted.size());
     for (place& p : places_) p.forget();
   }
@@ -189,14 +190,14 @@ class law {
     std::vector<std::uint32_t> allowed;
 
     void forget() noexcept { final.known = unmasked.known = untempered.known = own.known = edited = masked = false; }
-    [[nodiscard]] changes without_mask() const noexcept { return {edits, {}}; }
+    [[nodiscard]] changes without_mask() const noexcept { return {view_of(edits), {}}; }
     [[nodiscard]] changes with_mask() const noexcept {
-      return {edits, masked ? std::span(allowed) : std::span<const std::uint32_t>()};
+      return {view_of(edits), masked ? view_of(allowed) : std::span<const std::uint32_t>()};
     }
   };
 
-  [[nodiscard]] place new_place() const {
-    place p;
+  /// Takes the memory that a place needs.
+  void prepare(place& p) const {
     p.edits.reserve(editor_.most_edits());
     p.final.blocks.resize(detail::block_count(vocab_size_));
     if (mask_.restricts()) {
@@ -205,7 +206,6 @@ class law {
     }
     if (reports_model_) p.own.blocks.resize(detail::block_count(vocab_size_));
     if (reports_untempered_) p.untempered.blocks.resize(detail::block_count(vocab_size_));
-    return p;
   }
 
   [[nodiscard]] place& place_of(node_id node) noexcept {
@@ -223,7 +223,7 @@ class law {
   void go_to(node_id node) {
     path_.resize(drafted_->depth(node));
     for (node_id n = node; n != root; n = drafted_->parent(n)) path_[drafted_->depth(n) - 1] = drafted_->token(n);
-    text_.drafted = path_;
+    text_.drafted = view_of(path_);
   }
 
   /// Makes text_ the text behind `node`, and says whether the mask has a say there.
@@ -265,7 +265,7 @@ class law {
   void restrict(const text_so_far& text, mask_follower& mask, place& p) const {
     if (!mask.restricts() || ended(text)) return;
     p.allowed.resize(detail::words_of(vocab_size_));
-    mask.fill(text, p.allowed);
+    mask.fill(text, view_of(p.allowed));
     p.masked = true;
   }
 
@@ -278,7 +278,7 @@ class law {
       return;
     }
     const detail::edited_row<T> edited{row, changed.edits, changed.allowed};
-    const auto studied = detail::study_filtered(edited, filters_of(params), workspace_, std::span(found.blocks));
+    const auto studied = detail::study_filtered(edited, filters_of(params), workspace_, view_of(found.blocks));
     found.maximum = static_cast<double>(studied.maximum);
     found.highest = studied.highest;
     found.total = studied.total;
@@ -320,7 +320,7 @@ class law {
              .highest = m.highest,
              .fault = m.fault,
              .limit = {static_cast<Real>(m.limit.logit), m.limit.last},
-             .blocks = m.blocks}};
+             .blocks = view_of(m.blocks)}};
   }
 
   std::size_t vocab_size_;

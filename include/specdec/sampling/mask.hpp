@@ -8,14 +8,15 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../config.hpp"
+#include "../owner.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 #include "text_so_far.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -87,7 +88,7 @@ class any_mask {
   // Whether it is an any_mask comes first: whether that is a mask depends on its constructors, this one among them.
   template <class M>
   requires(!std::same_as<M, any_mask> && TokenMask<M>) any_mask(M mask)  // NOLINT: a mask is meant to become one
-      : held_(std::make_unique<holder<M>>(std::move(mask))) {}
+      : held_(new holder<M>(std::move(mask))) {}
 
   /// Says what a type lacks that is no mask.
   template <class M>
@@ -102,7 +103,7 @@ class any_mask {
   any_mask& operator=(any_mask&&) noexcept = default;
   ~any_mask() = default;
 
-  [[nodiscard]] bool empty() const noexcept { return held_ == nullptr; }
+  [[nodiscard]] bool empty() const noexcept { return !held_; }
 
   // The members of `TokenMask`. Precondition: !empty().
   [[nodiscard]] bool allows(token_id token) { return held_->allows(token); }
@@ -118,7 +119,7 @@ class any_mask {
  private:
   struct interface {
     virtual ~interface() = default;
-    [[nodiscard]] virtual std::unique_ptr<interface> copy() const = 0;
+    [[nodiscard]] virtual interface* copy() const = 0;
     virtual bool allows(token_id token) = 0;
     virtual void fill(std::span<std::uint32_t> words) = 0;
     virtual void advance(token_id token) = 0;
@@ -129,7 +130,7 @@ class any_mask {
   template <class M>
   struct holder final : interface {
     explicit holder(M m) : mask(std::move(m)) {}
-    [[nodiscard]] std::unique_ptr<interface> copy() const override { return std::make_unique<holder>(mask); }
+    [[nodiscard]] interface* copy() const override { return new holder(mask); }
     bool allows(token_id token) override { return static_cast<bool>(mask.allows(token)); }
     void fill(std::span<std::uint32_t> words) override {
       std::fill(words.begin(), words.end(), 0U);
@@ -156,7 +157,7 @@ class any_mask {
     M mask;
   };
 
-  std::unique_ptr<interface> held_;
+  owner<interface> held_;
 };
 
 /// A mask that is led along a text: asked about any text, it takes back and advances what separates that text from the
@@ -197,7 +198,7 @@ class mask_follower {
   [[nodiscard]] token_id forced(const text_so_far& text, std::size_t vocab_size) {
     if (!restricts()) return -1;
     words_.resize((vocab_size + 31) / 32);
-    return ask(text, [&](any_mask& mask) { return mask.forced(words_, vocab_size); });
+    return ask(text, [&](any_mask& mask) { return mask.forced(view_of(words_), vocab_size); });
   }
 
  private:

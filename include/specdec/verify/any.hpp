@@ -5,11 +5,11 @@
 /// A verification rule that is chosen at run time.
 
 #include <concepts>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
 #include "../concepts.hpp"
+#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../requirements.hpp"
@@ -40,7 +40,7 @@ class basic_any_verifier {
     if constexpr (std::constructible_from<held, Rule> && Verifier<held, Rows, Randomness>) {
       static_assert(held::lossless || !Lossless,
                     "specdec: any_verifier is lossless and takes no rule that is not; use any_lossy_verifier");
-      held_ = std::make_shared<const model_of<held>>(std::forward<Rule>(rule));
+      held_ = shared_owner<interface>(new model_of<held>(std::forward<Rule>(rule)));
     }
   }
 
@@ -54,8 +54,7 @@ class basic_any_verifier {
   }
 
  private:
-  struct interface {
-    virtual ~interface() = default;
+  struct interface : counted {
     virtual verdict verify(const draft& drafted, const Rows& rows, law& target, Randomness& chance) const = 0;
   };
 
@@ -70,7 +69,7 @@ class basic_any_verifier {
     Rule rule;
   };
 
-  std::shared_ptr<const interface> held_;
+  shared_owner<interface> held_;
 };
 
 /// Any rule that keeps the target's law; no other is taken. `session<any_verifier<>>` runs with a rule that is chosen
