@@ -20,14 +20,14 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
-/// Owns an object through the interface that its class derives from, or nothing. Movable; behind a move it is empty.
-/// The interface has a virtual destructor.
-template <class Interface>
+/// Owns an object, or nothing. Movable; behind a move it is empty. If the object's class derives from `T`, that has a
+/// virtual destructor.
+template <class T>
 class owner {
  public:
   owner() noexcept = default;
   /// Takes over what `new` made.
-  explicit owner(Interface* held) noexcept : held_(held) {}
+  explicit owner(T* held) noexcept : held_(held) {}
   owner(owner&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
   owner& operator=(owner&& other) noexcept {
     owner taken(std::move(other));
@@ -37,10 +37,11 @@ class owner {
   ~owner() { delete held_; }
 
   [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
-  [[nodiscard]] Interface* operator->() const noexcept { return held_; }
+  [[nodiscard]] T* operator->() const noexcept { return held_; }
+  [[nodiscard]] T& operator*() const noexcept { return *held_; }
 
  private:
-  Interface* held_ = nullptr;
+  T* held_ = nullptr;
 };
 
 /// How many `shared_owner`s there are of an object: its interface derives from this.

@@ -9,7 +9,6 @@
 /// proposal for the verifier.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -8,7 +8,6 @@
 /// accepted; gamma, tokens drafted per round; c, the cost of drafting a token over the cost of a target call.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <span>

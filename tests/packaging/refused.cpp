@@ -6,6 +6,7 @@
 #include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -200,6 +201,15 @@ struct mask {
 
 void under_a_mask(right_model& target, mask& grammar, const std::vector<token_id>& prompt) {
   (void)specdec::autoregressive_generate(target, prompt, {.mask = std::move(grammar)});
+}
+
+void with_text(right_model& target, const std::vector<token_id>& prompt) {
+#ifndef REFUSED_DETOKENIZE
+  const auto detokenize = [](token_id, std::string& text) { text += '.'; };
+#else
+  const auto detokenize = [](token_id) { return std::string("."); };
+#endif
+  (void)specdec::autoregressive_generate(target, prompt, {.detokenize = detokenize});
 }
 
 void erased(drafter<3> draft, single_drafter single) {

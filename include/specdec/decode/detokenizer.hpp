@@ -16,6 +16,10 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
+/// A function that appends a token's bytes to a text.
+template <class F>
+concept Detokenizer = std::invocable<F&, token_id, std::string&> && std::copy_constructible<F>;
+
 /// Any function that appends a token's bytes to a text, as a value: a lambda, a function, a std::function. Empty where
 /// it was made of nothing, or of one of those that is empty. What the function throws passes through.
 class any_detokenizer {
@@ -25,13 +29,21 @@ class any_detokenizer {
 
   // Whether it is an any_detokenizer comes first: whether that can be copied depends on its constructors.
   template <class Function>
-  requires(!std::same_as<Function, any_detokenizer> && std::invocable<Function&, token_id, std::string&> &&
-           std::copy_constructible<Function>)
+  requires(!std::same_as<Function, any_detokenizer> && Detokenizer<Function>)
       any_detokenizer(Function function) {  // NOLINT: a function is meant to become one
     if constexpr (std::constructible_from<Function, std::nullptr_t>) {
       if (function == nullptr) return;
     }
     held_ = owner<interface>(new holder<Function>(std::move(function)));
+  }
+
+  /// Says what a type lacks that is none.
+  template <class Function>
+  requires(!std::same_as<Function, any_detokenizer> && !Detokenizer<Function>) any_detokenizer(Function) {  // NOLINT
+    static_assert(
+        Detokenizer<Function>,
+        "specdec: detokenize must be a function of (specdec::token_id token, std::string& text), which appends "
+        "the token's bytes, and copyable: sessions are");
   }
 
   any_detokenizer(const any_detokenizer& other) : held_(other.held_ ? other.held_->copy() : nullptr) {}

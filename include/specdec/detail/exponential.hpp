@@ -9,12 +9,12 @@
 /// last place (2^-23) with it, measured over all t; 2^0 is 1 exactly. No multiplication feeds an addition without a
 /// barrier against contraction, so the bits are the same on every instruction set and under every flag.
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
+#include "../mathematics.hpp"
 #include "lanes.hpp"
 
 namespace specdec::inline SPECDEC_ABI::detail {
@@ -78,7 +78,7 @@ SPECDEC_INLINE void exponentiate(part<Width, double> (&t)[Count]) noexcept {
   for (part<Width, double>& numbers : t) {
     double values[part_size<Width, double>];
     std::memcpy(values, &numbers, sizeof numbers);
-    for (double& value : values) value = std::exp(value);
+    for (double& value : values) value = exponential(value);
     std::memcpy(&numbers, values, sizeof numbers);
   }
 }

@@ -7,12 +7,12 @@
 /// second such pass, no more. Where top-k has left few candidates, they are sorted.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 
+#include "../mathematics.hpp"
 #include "reduce.hpp"
 #include "select.hpp"
 
@@ -96,7 +96,7 @@ inline bracket<arithmetic<T>> guess_cutoff(const edited_row<T>& row, const row_s
     below += memory.cells[cell];
     squares += rounded(memory.cells[cell] * weight_of_cell);
     weight_of_cell *= cell_to_cell;
-    const double noise = rounded(certainty * std::sqrt(squares));
+    const double noise = rounded(certainty * square_root(squares));
     if (!lower_is_known && below + noise > tail) {
       lower_is_known = true;
       if (cell + 1 < cell_count) range.lower = found.maximum - static_cast<Real>(cell + 1) / per_logit;

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -22,6 +21,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "../mathematics.hpp"
 #include "reduce.hpp"
 
 namespace specdec::inline SPECDEC_ABI::detail {
@@ -163,11 +163,11 @@ inline cutoff<arithmetic<T>> cutoff_at_rank(const edited_row<T>& row, std::size_
 template <class Real>
 inline cutoff<Real> cutoff_at_weight(const cutoff<Real>& limit, Real maximum, double temperature,
                                      double share) noexcept {
-  const double bound = static_cast<double>(maximum) + rounded(std::log(share) * temperature);
+  const double bound = static_cast<double>(maximum) + rounded(logarithm(share) * temperature);
   constexpr auto least = static_cast<double>(std::numeric_limits<Real>::lowest());
   if (!(bound > least)) return limit;
   auto logit = static_cast<Real>(bound);
-  if (static_cast<double>(logit) < bound) logit = std::nextafter(logit, std::numeric_limits<Real>::infinity());
+  if (static_cast<double>(logit) < bound) logit = next_number(logit, std::numeric_limits<Real>::infinity());
   return logit > limit.logit ? cutoff<Real>{logit} : limit;
 }
 

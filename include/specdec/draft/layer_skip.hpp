@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "../layer_skip.hpp"
 #include "../length/constant.hpp"
 #include "../model/skipping_layers.hpp"
+#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../requirements.hpp"
 #include "model.hpp"
@@ -54,8 +54,7 @@ class layer_skip_drafter<Model, Policy> {
   /// Throws std::invalid_argument if `skipped` is for another number of layers.
   explicit layer_skip_drafter(Model& model, layer_skip skipped, Policy policy = {},
                               const model_drafter_options& options = {})
-      : shortened_(std::make_unique<shortened>(model, std::move(skipped))),
-        drafter_(*shortened_, std::move(policy), options) {}
+      : shortened_(new shortened(model, std::move(skipped))), drafter_(*shortened_, std::move(policy), options) {}
 
   [[nodiscard]] std::size_t vocab_size() const { return drafter_.vocab_size(); }
   [[nodiscard]] Model& model() noexcept { return shortened_->model(); }
@@ -101,7 +100,7 @@ class layer_skip_drafter<Model, Policy> {
   }
 
   // On the heap, so that the drafter's reference to it survives a move.
-  std::unique_ptr<shortened> shortened_;
+  owner<shortened> shortened_;
   model_drafter<shortened, Policy> drafter_;
   std::size_t in_full_ = all;  ///< how many of the target's tokens were read by all layers
 };

@@ -5,13 +5,13 @@
 /// The law of one token, as a view of the row of logits it comes from.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 
 #include "../detail/kernels.hpp"
+#include "../mathematics.hpp"
 #include "../proposal.hpp"
 #include "../types.hpp"
 
@@ -96,7 +96,7 @@ class distribution {
     const Real x = row_[static_cast<std::size_t>(token)];
     if (!summary_.limit.keeps(x, token)) return impossible;
     const double distance = static_cast<double>(x) - static_cast<double>(summary_.maximum);
-    return detail::rounded(distance * summary_.inverse_temperature) - std::log(summary_.total);
+    return detail::rounded(distance * summary_.inverse_temperature) - logarithm(summary_.total);
   }
 
   /// The token at which the running sum of p exceeds u, 0 <= u < 1. Reads one block; O(1) when greedy.

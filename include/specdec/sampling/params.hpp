@@ -4,7 +4,6 @@
 /// @file
 /// How tokens are chosen from logits.
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../mathematics.hpp"
 #include "../message.hpp"
 #include "../types.hpp"
 
@@ -82,8 +82,8 @@ struct sampling_params {
     require(min_p >= 0 && min_p <= 1, "min_p must be from 0 to 1", min_p);
     require(repetition_penalty > 0 && repetition_penalty < infinity,
             "the repetition penalty must be a finite number above 0", repetition_penalty);
-    require(std::isfinite(frequency_penalty), "the frequency penalty must be a finite number", frequency_penalty);
-    require(std::isfinite(presence_penalty), "the presence penalty must be a finite number", presence_penalty);
+    require(is_finite(frequency_penalty), "the frequency penalty must be a finite number", frequency_penalty);
+    require(is_finite(presence_penalty), "the presence penalty must be a finite number", presence_penalty);
     for (const logit_bias& b : bias) {
       if (b.token < 0 || static_cast<std::size_t>(b.token) >= vocab_size) {
         throw std::invalid_argument("specdec: a bias must be on one of the vocabulary's " + std::to_string(vocab_size) +

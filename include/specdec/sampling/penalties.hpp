@@ -5,13 +5,13 @@
 /// Single logits that are replaced: penalties, the user's bias, and end tokens that would come too early.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
 #include "../detail/kernels.hpp"
+#include "../mathematics.hpp"
 #include "../types.hpp"
 #include "params.hpp"
 #include "text_so_far.hpp"
@@ -104,7 +104,7 @@ class logit_editor {
   template <class Real>
   [[nodiscard]] static double representable(double logit, double own) noexcept {
     constexpr auto most = static_cast<double>(std::numeric_limits<Real>::max());
-    if (!std::isfinite(own)) return own > 0 || own != own ? own : -std::numeric_limits<double>::infinity();
+    if (!is_finite(own)) return own > 0 || own != own ? own : -std::numeric_limits<double>::infinity();
     if (logit > most) return most;
     return logit < -most ? -std::numeric_limits<double>::infinity() : logit;
   }
