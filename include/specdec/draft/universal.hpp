@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -21,6 +20,7 @@
 #include "../length/constant.hpp"
 #include "../model/retokenized_text.hpp"
 #include "../model/tokenizer.hpp"
+#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "model.hpp"
@@ -64,8 +64,8 @@ class universal_drafter {
   /// is to be `padded` first), for a pair of control tokens outside the vocabularies and for bad sampling parameters.
   universal_drafter(Model& model, const TargetTokenizer& target, const DraftTokenizer& draft, Policy policy,
                     const universal_options& options = {})
-      : target_(std::addressof(target)),
-        draft_(std::addressof(draft)),
+      : target_(address_of(target)),
+        draft_(address_of(draft)),
         assistant_lookbehind_(options.assistant_lookbehind),
         text_(target, draft, options.target_lookbehind, checked(options.control, model, target, draft)),
         law_(model.vocab_size(), options.sampling, end_rule{control_of_draft(options.control), 0}),

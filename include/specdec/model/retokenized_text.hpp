@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +15,7 @@
 
 #include "../decode/held_tokens.hpp"
 #include "../message.hpp"
+#include "../owner.hpp"
 #include "../types.hpp"
 #include "tokenizer.hpp"
 
@@ -51,8 +51,8 @@ template <Tokenizer Target, Tokenizer Draft>
 class retokenized_text {
  public:
   retokenized_text(const Target& target, const Draft& draft, std::size_t lookbehind, control_tokens control)
-      : target_(std::addressof(target)),
-        draft_(std::addressof(draft)),
+      : target_(address_of(target)),
+        draft_(address_of(draft)),
         lookbehind_(lookbehind),
         control_(std::move(control)) {}
 

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -18,6 +17,7 @@
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
 #include "../message.hpp"
+#include "../owner.hpp"
 #include "../requirements.hpp"
 #include "../sampling/law.hpp"
 #include "../types.hpp"
@@ -56,7 +56,7 @@ class translated {
   /// Empties the model's context. Throws std::invalid_argument if the model's vocabulary has not the size of the map's
   /// for the draft (a model with more rows than its tokenizer has tokens is to be `padded` first).
   explicit translated(Model model, const vocabulary_map& map)
-      : model_(std::forward<Model>(model)), map_(std::addressof(map)) {
+      : model_(std::forward<Model>(model)), map_(address_of(map)) {
     if (const std::size_t size = model_.vocab_size(); size != map_->draft_vocab_size()) {
       throw std::invalid_argument("specdec: expected a model of the map's draft vocabulary, " +
                                   std::to_string(map_->draft_vocab_size()) + " tokens; it has " + std::to_string(size));
