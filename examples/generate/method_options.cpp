@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <layer_search/skip_file.hpp>
 #include <program/text_file.hpp>
 #include <program/values.hpp>
 
@@ -77,6 +78,13 @@ std::vector<method_options::option> method_options::list() {
       {"--max-matching-ngram-size", "prompt_lookup", "N",
        fmt::format("look up the last N tokens, then fewer [{}]", defaults.max_matching_ngram_size),
        count(&method_settings::max_matching_ngram_size, 1, 64)},
+      {"--target-lookbehind", "universal", "N",
+       fmt::format("encode so many old tokens with the new ones for the draft [{}]", defaults.target_lookbehind),
+       count(&method_settings::target_lookbehind, 0, 1000)},
+      {"--assistant-lookbehind", "universal", "N",
+       fmt::format("encode so many old tokens with the drafted ones for the target [{}]",
+                   defaults.assistant_lookbehind),
+       count(&method_settings::assistant_lookbehind, 0, 1000)},
       {"--ngram-text", "ngram", "FILE", "the text to count in [the bundled prompts]",
        [](const option& one, method_settings& settings) { settings.ngram_text = program::read_file(one.text); }},
       {"--ngram-order", "ngram", "1|2", fmt::format("unigrams or bigrams [{}]", defaults.ngram_order),
@@ -92,6 +100,9 @@ std::vector<method_options::option> method_options::list() {
          settings.rollback_threshold = parse_number<double>(
              one.name, one.text, 0, std::numeric_limits<double>::infinity(), "a number from 0 up, or inf");
        }},
+      {"--skip", "draft_verify", "FILE",
+       "what to leave out, as layer_search finds it [every second layer but the last]",
+       [](const option& one, method_settings& settings) { settings.skip = layer_search::load_layer_skip(one.text); }},
       {"--th-stop-draft", "draft_verify", "P",
        "the first token less probable than P is the draft's last; P adapts [0.8 at temperature 0, else 0.5]",
        [](const option& one, method_settings& settings) {

@@ -37,7 +37,7 @@ std::string bundled_draft(const measurement::method& method) {
   switch (method.drafts_with) {
     case measurement::draft_source::model:
       return (models / "draft.gguf").string();
-    case measurement::draft_source::translated_model:
+    case measurement::draft_source::foreign_model:
       return (models / "draft-1k.gguf").string();
     default:
       return "none";

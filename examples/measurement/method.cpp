@@ -138,6 +138,53 @@ assembled_method early_exit(const model_pair&, toy::context& target, const metho
                    policys_gamma);
 }
 
+/// Begin and end of text, which both models know, by no text that could tell.
+std::vector<specdec::token_pair> common_control_tokens(const model_pair& models) {
+  const toy::tokenizer& target = models.target.tokenizer;
+  const toy::tokenizer& draft = models.draft->tokenizer;
+  std::vector<specdec::token_pair> pairs;
+  if (target.bos() && draft.bos()) pairs.push_back({*target.bos(), *draft.bos()});
+  if (target.eos() && draft.eos()) pairs.push_back({*target.eos(), *draft.eos()});
+  return pairs;
+}
+
+/// Two tokenizers' vocabularies, and a draft model translated by them.
+struct translation {
+  translation(const model_pair& models)
+      : map(std::make_unique<specdec::vocabulary_map>(models.target.tokenizer, models.draft->tokenizer,
+                                                      common_control_tokens(models))),
+        model(toy::context(models.draft->model), *map) {}
+
+  std::unique_ptr<const specdec::vocabulary_map> map;
+  specdec::translated<toy::context> model;
+};
+
+assembled_method translated(const model_pair& models, toy::context&, const method_settings& settings) {
+  struct translated_drafter {
+    explicit translated_drafter(translation& words, const specdec::model_drafter_options& options)
+        : drafter(words.model, specdec::constant{}, options) {}
+
+    void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
+      drafter.propose(request, chance, answer);
+    }
+
+    specdec::model_drafter<specdec::translated<toy::context>> drafter;
+  };
+  return assembled(
+      make_drafter<translated_drafter>(translation(models), specdec::model_drafter_options{.top = settings.draft_top}),
+      [](translated_drafter& self) -> std::size_t& { return self.drafter.policy().gamma; });
+}
+
+assembled_method universal(const model_pair& models, toy::context&, const method_settings& settings) {
+  specdec::universal_options options{.target_lookbehind = settings.target_lookbehind,
+                                     .assistant_lookbehind = settings.assistant_lookbehind};
+  options.control.pairs = common_control_tokens(models);
+  using drafter = specdec::universal_drafter<toy::context, toy::tokenizer, toy::tokenizer>;
+  return assembled(make_drafter<drafter>(toy::context(models.draft->model), models.target.tokenizer,
+                                         models.draft->tokenizer, options),
+                   policys_gamma);
+}
+
 constexpr std::array all_methods{
     method{"autoregressive", "one token per call of the target", "the baseline", true, draft_source::nothing, true, 0,
            autoregressive},
@@ -149,6 +196,10 @@ constexpr std::array all_methods{
            false, 20, assisted},
     method{"prompt_lookup", "what followed when the last tokens came before", "Saxena 2023", true, draft_source::text,
            false, 10, prompt_lookup},
+    method{"universal", "a draft model of any vocabulary, through the text", "Timor et al. 2025; Hugging Face", true,
+           draft_source::foreign_model, false, 20, universal},
+    method{"translated", "a draft model of another vocabulary, by the tokens in common", "Timor et al. 2025, TLI", true,
+           draft_source::foreign_model, true, 2, translated},
     method{"ngram", "what follows the last token in other texts", "Leviathan et al. 2023, table 3", true,
            draft_source::text, true, 1, ngram},
     method{"big_little", "a small model writes while it is sure; the target rolls back what it finds unlikely",

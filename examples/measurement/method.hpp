@@ -30,16 +30,16 @@ struct model_pair {
 
 /// What a method drafts with.
 enum class draft_source {
-  nothing,           ///< neither does it draft
-  text,              ///< the text so far
-  target,            ///< the target itself
-  model,             ///< a model with the target's vocabulary
-  translated_model,  ///< a model with a vocabulary of its own
+  nothing,        ///< neither does it draft
+  text,           ///< the text so far
+  target,         ///< the target itself
+  model,          ///< a model with the target's vocabulary
+  foreign_model,  ///< a model with a vocabulary of its own
 };
 
 /// Whether that is a model of its own.
 [[nodiscard]] constexpr bool is_model(draft_source source) noexcept {
-  return source == draft_source::model || source == draft_source::translated_model;
+  return source == draft_source::model || source == draft_source::foreign_model;
 }
 
 /// Hugging Face's schedules of assisted generation.
@@ -56,6 +56,9 @@ struct method_settings {
   double assistant_confidence_threshold = 0.4;
 
   std::size_t max_matching_ngram_size = 2;
+
+  std::size_t target_lookbehind = 10;
+  std::size_t assistant_lookbehind = 10;
 
   /// A text to count n-grams in; nothing is the bundled prompts.
   std::optional<std::string> ngram_text = std::nullopt;
