@@ -178,6 +178,29 @@ TEST(lossy_rules, never_keep_what_is_impossible) {
   }
 }
 
+// Penalties, bias and mask count, temperature and filters do not; and asking for one law does not disturb the other.
+TEST(lossy_rules, see_the_law_before_temperature_and_filters) {
+  const std::vector<double> logits{1, 2, 3, 4};
+  const specdec::logits_view<double> rows(logits.data(), 1, 4);
+  const specdec::sampling_params params{.temperature = 0.5, .top_k = 2, .presence_penalty = 1.5, .bias = {{3, -10.0}}};
+  const tokens committed{0, 2};
+  specdec::draft nothing;
+  for (const bool first : {true, false}) {
+    specdec::law law(4, params, {{3}, 9}, specdec::any_mask(from{1}));
+    law.begin_round(committed, 1, nothing);
+    // Token 2 is in the window, 3 is an end token too early, 0 is masked.
+    const auto expected = laws::normalized({0, std::exp(2.0), std::exp(1.5), 0});
+    if (!first) static_cast<void>(law.at(rows, specdec::root));
+    const auto p = law.untempered_at(rows, specdec::root);
+    for (token_id t = 0; t < 4; ++t) EXPECT_NEAR(p.probability(t), expected[static_cast<std::size_t>(t)], 1e-15);
+    const auto tempered = laws::normalized({0, std::exp(4.0), std::exp(3.0), 0});
+    const auto chosen_from = law.at(rows, specdec::root);
+    for (token_id t = 0; t < 4; ++t) {
+      EXPECT_NEAR(chosen_from.probability(t), tempered[static_cast<std::size_t>(t)], 1e-15);
+    }
+  }
+}
+
 TEST(lenient, refuses_a_lenience_out_of_range) {
   for (const double lenience : {0.0, -0.5, 1.5, infinity, std::nan("")}) {
     EXPECT_THROW(specdec::lenient{lenience}, std::invalid_argument) << lenience;

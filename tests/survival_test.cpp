@@ -9,6 +9,7 @@
 #include <ostream>
 #include <span>
 #include <specdec/specdec.hpp>
+#include <specdec/testing/conformance_drafter.hpp>
 #include <specdec/testing/law_model.hpp>
 #include <stdexcept>
 #include <string>
@@ -189,6 +190,16 @@ TEST(survival, comes_to_the_end_whatever_is_drafted) {
       EXPECT_EQ(out.text.size(), 33U) << m.name;
       EXPECT_EQ(out.status, specdec::session_status::max_tokens);
     }
+  }
+}
+
+TEST(survival, every_drafter_keeps_to_what_it_was_asked_for) {
+  for (const method& m : methods()) {
+    if (m.name == "contrary") continue;
+    bounded_model draft(law_of_pairs(2), 1000);
+    specdec::any_drafter drafter = m.drafter(draft);
+    const auto report = specdec::testing::check_drafter(drafter, vocab_size);
+    EXPECT_TRUE(report.conforming()) << m.name << ": " << report.text();
   }
 }
 

@@ -100,7 +100,8 @@ class confidence {
     double probability;
     bool accepted;
 
-    /// Most probable first.
+    /// Most probable first. Of equally probable ones the refused first: then no place between them is the cheapest, and
+    /// every sample may be a place to cut.
     friend bool operator<(const sample& a, const sample& b) noexcept {
       return a.probability != b.probability ? a.probability > b.probability : a.accepted < b.accepted;
     }
@@ -140,13 +141,12 @@ class confidence {
     std::uint64_t least = 3 * positives * negatives;
     std::uint64_t true_positives = 0;
     std::uint64_t false_positives = 0;
-    for (std::size_t i = 0; i < sorted_.size(); ++i) {
-      ++(sorted_[i].accepted ? true_positives : false_positives);
-      if (i + 1 < sorted_.size() && sorted_[i + 1].probability == sorted_[i].probability) continue;
+    for (const sample& s : sorted_) {
+      ++(s.accepted ? true_positives : false_positives);
       const std::uint64_t cost = false_positives * positives + 3 * (positives - true_positives) * negatives;
       if (cost < least) {
         least = cost;
-        threshold_ = sorted_[i].probability;
+        threshold_ = s.probability;
       }
     }
   }
