@@ -27,6 +27,13 @@ specdec::statistics generator::read(std::span<const specdec::token_id> prompt) {
 }
 
 specdec::generation generator::run(std::uint32_t stream, std::size_t rounds, const round_sink& sink) {
+  // The target tells what it holds, so no text feeds the prompt again, whichever text was the last.
+  text_ = prompt_.fork(stream);
+  return go_on(rounds, sink);
+}
+
+specdec::generation generator::go_on(std::size_t rounds, const round_sink& sink) {
+  text_.resume();
   specdec::generation result;
   result.candidates_per_token = prompt_.options().top_log_probabilities;
   const auto keep = [&](const specdec::outcome& out) {
@@ -37,8 +44,6 @@ specdec::generation generator::run(std::uint32_t stream, std::size_t rounds, con
     sink(out);
     return --rounds > 0;
   };
-  // The target tells what it holds, so no text feeds the prompt again, whichever text was the last.
-  text_ = prompt_.fork(stream);
   specdec::speculative_generate(text_, *target_, drafter_, keep, program::interruption{});
   result.status = text_.status();
   result.stats = text_.stats();

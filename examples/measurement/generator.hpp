@@ -47,6 +47,11 @@ class generator {
       std::uint32_t stream = 0, std::size_t rounds = all_rounds,
       const round_sink& sink = [](const specdec::outcome&) {});
 
+  /// Goes on with the text of the last run where its number of rounds ended it, for so many more; without any left to
+  /// go, does nothing. The statistics are those of the whole text. Throws as `run`. Precondition: a text was run.
+  specdec::generation go_on(
+      std::size_t rounds = all_rounds, const round_sink& sink = [](const specdec::outcome&) {});
+
   [[nodiscard]] toy::context& target() noexcept { return *target_; }
   [[nodiscard]] specdec::any_drafter& drafter() noexcept { return drafter_; }
   /// The text of the last run; within a sink, of this one.

@@ -1,0 +1,466 @@
+#include "plots.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <specdec/specdec.hpp>
+
+namespace acceptance {
+namespace {
+
+using measurement::method;
+
+// Okabe and Ito's colours, told apart by every kind of colour vision; their yellow is too pale for lines on white.
+constexpr std::array<std::string_view, 7> colors{"0072B2", "D55E00", "009E73", "CC79A7", "E69F00", "56B4E9", "000000"};
+constexpr std::array<int, 4> points{7, 5, 9, 13};
+
+// A method looks the same in every picture, whichever others there are.
+struct look {
+  std::string_view color;
+  int point;
+};
+look look_of(std::string_view name) {
+  const auto all = measurement::methods();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const method& m) { return m.name == name; });
+  const auto index = static_cast<std::size_t>(found - all.begin()) + all.size() - 1;
+  const std::size_t place = index % all.size();
+  return {colors[place % colors.size()], points[place / colors.size() % points.size()]};
+}
+
+std::string shown(std::string_view name) {
+  std::string text(name);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+// Lengths on paper, in points.
+struct frame {
+  double left, right, top, bottom;
+};
+
+// Equal panels, and the margins that each has for its own.
+class grid {
+ public:
+  grid(std::size_t columns, std::size_t rows, double panel_width, double panel_height, frame around, double gap_x,
+       double gap_y)
+      : panel_width_(panel_width), panel_height_(panel_height), around_(around), gap_x_(gap_x), gap_y_(gap_y) {
+    const auto c = static_cast<double>(columns), r = static_cast<double>(rows);
+    width_ = around.left + c * panel_width + (c - 1) * gap_x + around.right;
+    height_ = around.top + r * panel_height + (r - 1) * gap_y + around.bottom;
+  }
+
+  [[nodiscard]] int width() const { return static_cast<int>(std::lround(width_)); }
+  [[nodiscard]] int height() const { return static_cast<int>(std::lround(height_)); }
+  [[nodiscard]] double screen_y(double from_top) const { return 1 - from_top / height_; }
+
+  [[nodiscard]] std::string place(std::size_t column, std::size_t row) const {
+    const double left = around_.left + static_cast<double>(column) * (panel_width_ + gap_x_);
+    const double top = around_.top + static_cast<double>(row) * (panel_height_ + gap_y_);
+    return fmt::format(
+        "set lmargin at screen {:.4f}; set rmargin at screen {:.4f}\n"
+        "set tmargin at screen {:.4f}; set bmargin at screen {:.4f}\n",
+        left / width_, (left + panel_width_) / width_, 1 - top / height_, 1 - (top + panel_height_) / height_);
+  }
+
+ private:
+  double panel_width_, panel_height_;
+  frame around_;
+  double gap_x_, gap_y_;
+  double width_ = 0, height_ = 0;
+};
+
+constexpr std::string_view plain_axes = R"(set encoding utf8
+set border 3 lc rgb "#606060" lw 1
+set tics nomirror out scale 0.6 textcolor rgb "#303030"
+set grid ytics lc rgb "#E4E4E4" lw 1 lt 1
+set style fill transparent solid 0.16 noborder
+)";
+
+// Moves places apart along an axis until each has its room, as little as possible and in their order.
+std::vector<double> spread(const std::vector<double>& wanted, double room) {
+  std::vector<std::size_t> order(wanted.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return wanted[a] < wanted[b]; });
+  // Neighbours that would overlap form a group around their mean.
+  struct group {
+    double sum = 0;
+    std::size_t count = 0;
+    [[nodiscard]] double middle() const { return sum / static_cast<double>(count); }
+  };
+  std::vector<group> groups;
+  for (const std::size_t i : order) {
+    groups.push_back({wanted[i], 1});
+    while (groups.size() > 1) {
+      const group &a = groups[groups.size() - 2], &b = groups.back();
+      if (b.middle() - a.middle() >= room * static_cast<double>(a.count + b.count) / 2) break;
+      groups[groups.size() - 2] = {a.sum + b.sum, a.count + b.count};
+      groups.pop_back();
+    }
+  }
+  std::vector<double> places(wanted.size());
+  std::size_t next = 0;
+  for (const group& one : groups) {
+    for (std::size_t i = 0; i < one.count; ++i) {
+      places[order[next++]] = one.middle() + room * (static_cast<double>(i) - static_cast<double>(one.count - 1) / 2);
+    }
+  }
+  return places;
+}
+
+// One method at one temperature, over all tasks asked for.
+struct series {
+  const method* how = nullptr;
+  double temperature = 0;
+  std::map<std::size_t, findings> by_gamma;
+
+  [[nodiscard]] const findings& longest() const { return by_gamma.rbegin()->second; }
+};
+
+std::vector<series> series_of(const cells& all, const options& asked, const std::vector<std::string>& tasks) {
+  std::vector<series> result;
+  for (const double temperature : asked.temperatures) {
+    for (const method* how : asked.methods) {
+      series one{how, temperature, {}};
+      for (const std::size_t gamma : asked.gammas) {
+        findings sum;
+        bool complete = true;
+        for (const std::string& task : tasks) {
+          const auto found = all.find({std::string(how->name), temperature, gamma, task});
+          if (found == all.end()) {
+            complete = false;
+            break;
+          }
+          sum += found->second;
+        }
+        if (complete) one.by_gamma.emplace(gamma, std::move(sum));
+      }
+      if (!one.by_gamma.empty()) result.push_back(std::move(one));
+    }
+  }
+  return result;
+}
+
+// What the longest run says of a smaller gamma, where it says anything: as many rounds, each as far as it may go.
+std::optional<measurement::tally> told_by_longest(const series& one, std::size_t gamma) {
+  if (!one.how->fixed_depth) return std::nullopt;
+  constexpr std::uint64_t rounds = 1'000'000;
+  const auto& stats = one.longest().stats;
+  double tokens = 1;
+  for (std::size_t i = 1; i <= gamma; ++i) tokens += stats.survival(i);
+  measurement::tally counts;
+  counts.drafted.resize(gamma + 1);
+  counts.drafted[gamma] = rounds;
+  counts.delivered = static_cast<std::uint64_t>(std::llround(tokens * static_cast<double>(rounds)));
+  return counts;
+}
+
+std::string temperature_title(double temperature) {
+  return fmt::format("temperature {}{}", temperature, temperature == 0 ? " (greedy)" : "");
+}
+
+std::string data_block(const std::string& name, const std::string& lines) {
+  return fmt::format("${} << END\n{}END\n", name, lines);
+}
+
+picture acceptance_picture(const cells& all, const options& asked, const std::vector<std::string>& tasks) {
+  // With fewer, the interval is as wide as the panel.
+  constexpr std::uint64_t fewest_evaluated = 12;
+  const grid panels(tasks.size(), asked.temperatures.size(), 190, 150, {78, 16, 58, 50}, 16, 20);
+  std::string blocks, plots;
+  std::size_t longest = 1;
+  std::map<std::pair<double, std::string>, std::vector<std::pair<const method*, std::string>>> drawn;
+  for (const double temperature : asked.temperatures) {
+    for (const std::string& task : tasks) {
+      for (const method* how : asked.methods) {
+        for (auto gamma = asked.gammas.rbegin(); gamma != asked.gammas.rend(); ++gamma) {
+          const auto found = all.find({std::string(how->name), temperature, *gamma, task});
+          if (found == all.end()) continue;
+          const specdec::statistics& stats = found->second.stats;
+          std::string lines;
+          for (std::size_t i = 0; i < stats.evaluated_at.size(); ++i) {
+            if (stats.evaluated_at[i] < fewest_evaluated) break;
+            const share rate = share_of(stats.accepted_at[i], stats.evaluated_at[i]);
+            lines += fmt::format("{} {:.4f} {:.4f} {:.4f}\n", i + 1, rate.value, rate.low, rate.high);
+            longest = std::max(longest, i + 1);
+          }
+          if (lines.empty()) break;
+          const std::string name = fmt::format("p{}", blocks.size());
+          blocks += data_block(name, lines);
+          drawn[{temperature, task}].emplace_back(how, name);
+          break;
+        }
+      }
+    }
+  }
+  if (drawn.empty()) return {};
+  std::string commands = blocks + std::string(plain_axes);
+  commands += "set multiplot\n";
+  commands += fmt::format("set xrange [0.4:{}]; set yrange [0:1]\n", static_cast<double>(longest) + 0.6);
+  commands += longest <= 6 ? "set xtics 1\n" : "set xtics 2,2\n";
+  commands += fmt::format(
+      "set label 99 \"share of drafted tokens accepted, of those evaluated\" at screen {:.4f},0.5 "
+      "center rotate by 90\n",
+      16.0 / panels.width());
+  for (std::size_t row = 0; row < asked.temperatures.size(); ++row) {
+    for (std::size_t column = 0; column < tasks.size(); ++column) {
+      const bool first = row == 0 && column == 0, last_row = row + 1 == asked.temperatures.size();
+      commands += panels.place(column, row);
+      commands += column == 0 ? "set ytics 0.25 format \"%.2f\"\n" : "set ytics 0.25 format \"\"\n";
+      commands += last_row ? "set format x \"%g\"\nset xlabel \"position in the draft\" offset 0,0.2\n"
+                           : "set format x \"\"\nunset xlabel\n";
+      commands += row == 0
+                      ? fmt::format("set label 1 \"{}\" at graph 0.5, graph 1.07 center font \",14\"\n", tasks[column])
+                      : "unset label 1\n";
+      commands += fmt::format("set label 2 \"{}\" at graph 0.97, graph 0.06 right textcolor rgb \"#505050\"\n",
+                              temperature_title(asked.temperatures[row]));
+      commands += first ? fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal samplen 2\n",
+                                      panels.screen_y(16))
+                        : "unset key\n";
+      std::vector<std::string> curves;
+      for (const auto& [how, name] : drawn[{asked.temperatures[row], tasks[column]}]) {
+        const look as = look_of(how->name);
+        curves.push_back(fmt::format("${} using 1:3:4 with filledcurves lc rgb \"#{}\" notitle", name, as.color));
+      }
+      for (const auto& [how, name] : drawn[{asked.temperatures[row], tasks[column]}]) {
+        const look as = look_of(how->name);
+        curves.push_back(fmt::format("${} using 1:2 with linespoints lc rgb \"#{}\" lw 2 pt {} ps 0.6 title \"{}\"",
+                                     name, as.color, as.point, shown(how->name)));
+      }
+      if (curves.empty()) curves.emplace_back("NaN notitle");
+      commands += "plot ";
+      for (std::size_t i = 0; i < curves.size(); ++i) commands += (i > 0 ? ", \\\n  " : "") + curves[i];
+      commands += '\n';
+      if (first) commands += "unset label 99\n";
+    }
+  }
+  return {"acceptance", panels.width(), panels.height(), commands + "unset multiplot\n"};
+}
+
+// A line of values against gamma, and how to draw it.
+struct curve {
+  std::string lines;
+  std::string style;
+};
+
+// A panel for each temperature with all methods, each named at its end.
+class gamma_picture {
+ public:
+  gamma_picture(const options& asked, std::string name, std::string y_label)
+      : asked_(&asked),
+        panels_(asked.temperatures.size(), 1, 330, 260, {64, 118, 62, 50}, 168, 0),
+        name_(std::move(name)),
+        y_label_(std::move(y_label)) {}
+
+  struct entry {
+    const method* how;
+    double temperature;
+    std::vector<curve> curves;
+    double end;  ///< the last value of the curve that the name stands behind
+    double highest;
+  };
+  void add(entry one) { entries_.push_back(std::move(one)); }
+
+  /// @param legend  titles and styles for the kinds of curve, in grey
+  [[nodiscard]] picture drawn(const std::vector<curve>& legend, const std::string& extra) const {
+    if (entries_.empty()) return {};
+    double highest = 0;
+    for (const entry& one : entries_) highest = std::max(highest, one.highest);
+    // The next round number above.
+    const double step = highest > 6 ? 1 : highest > 3 ? 0.5 : 0.25;
+    const double top = std::ceil(highest * 1.02 / step) * step;
+    std::string blocks, commands(plain_axes);
+    commands += "set multiplot\n";
+    commands += fmt::format("set xrange [0:{}]; set yrange [0:{}]; set ytics {}\n",
+                            static_cast<double>(asked_->gammas.back()) * 1.03, top, step * 2);
+    commands += "set xtics (";
+    std::size_t last = 0;
+    for (const std::size_t gamma : asked_->gammas) {
+      // Numbers need room of their own.
+      if (gamma != asked_->gammas.front() && (gamma - last) * 28 < asked_->gammas.back()) continue;
+      commands += fmt::format("{}{}", gamma == asked_->gammas.front() ? "" : ", ", gamma);
+      last = gamma;
+    }
+    commands += ")\nset xlabel \"tokens drafted a round at most (γ)\" offset 0,0.2\n";
+    commands += extra;
+    for (std::size_t column = 0; column < asked_->temperatures.size(); ++column) {
+      const double temperature = asked_->temperatures[column];
+      commands += panels_.place(column, 0);
+      commands += fmt::format("set label 1 \"{}\" at graph 0.5, graph 1.05 center font \",14\"\n",
+                              temperature_title(temperature));
+      commands += column == 0 ? fmt::format("set ylabel \"{}\" offset 0.5,0\n", y_label_) : "unset ylabel\n";
+      std::vector<const entry*> here;
+      std::vector<double> ends;
+      for (const entry& one : entries_) {
+        if (one.temperature != temperature) continue;
+        here.push_back(&one);
+        ends.push_back(one.end);
+      }
+      const std::vector<double> places = spread(ends, top * 0.062);
+      std::string curves;
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        const look as = look_of(here[i]->how->name);
+        commands += fmt::format("set label {} \"{}\" at graph 1.02, first {:.4f} left textcolor rgb \"#{}\"\n", 10 + i,
+                                shown(here[i]->how->name), places[i], as.color);
+        for (const curve& one : here[i]->curves) {
+          const std::string block = fmt::format("g{}", blocks.size());
+          blocks += data_block(block, one.lines);
+          curves += fmt::format("{}${} using {} lc rgb \"#{}\" notitle", curves.empty() ? "" : ", \\\n  ", block,
+                                fmt::format(fmt::runtime(one.style), fmt::arg("point", as.point)), as.color);
+        }
+      }
+      if (column == 0) {
+        commands += fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal samplen 3\n",
+                                panels_.screen_y(16));
+        for (const curve& one : legend) {
+          curves += fmt::format("{}NaN {} lc rgb \"#505050\" title \"{}\"", curves.empty() ? "" : ", \\\n  ", one.style,
+                                one.lines);
+        }
+      } else {
+        commands += "unset key\n";
+      }
+      commands += "plot " + (curves.empty() ? "NaN notitle" : curves) + '\n';
+      for (std::size_t i = 0; i < here.size(); ++i) commands += fmt::format("unset label {}\n", 10 + i);
+    }
+    return {name_, panels_.width(), panels_.height(), blocks + commands + "unset multiplot\n"};
+  }
+
+ private:
+  const options* asked_;
+  grid panels_;
+  std::string name_, y_label_;
+  std::vector<entry> entries_;
+};
+
+constexpr std::string_view counted_style = "1:2 with points pt {point} ps 0.8";
+constexpr std::string_view told_style = "1:2 with lines lw 2 dt 1";
+constexpr std::string_view formula_style = "1:2 with lines lw 1.5 dt (3,3)";
+
+// The standard error of the mean number of accepted tokens over rounds, from E[X] = sum S_i and
+// E[X^2] = sum (2i - 1) S_i.
+double standard_error(const specdec::statistics& stats) {
+  double mean = 0, square = 0;
+  for (std::size_t i = 1; i <= stats.accepted_at.size(); ++i) {
+    mean += stats.survival(i);
+    square += static_cast<double>(2 * i - 1) * stats.survival(i);
+  }
+  return std::sqrt(std::max(square - mean * mean, 0.0) / static_cast<double>(std::max<std::uint64_t>(stats.rounds, 1)));
+}
+
+picture tokens_picture(const std::vector<series>& all, const options& asked) {
+  gamma_picture drawing(asked, "tokens_per_call", "tokens per call of the target");
+  bool any_told = false;
+  for (const series& one : all) {
+    curve counted{"", "1:2:3 with yerrorbars pt {point} ps 0.8 lw 1"}, told{"", std::string(told_style)},
+        joined{"", "1:2 with lines lw 2"}, formula{"", std::string(formula_style)};
+    const double alpha = one.longest().stats.alpha();
+    double highest = 0, end = 0;
+    for (const auto& [gamma, found] : one.by_gamma) {
+      end = found.tokens_per_call();
+      const double half = 1.96 * standard_error(found.stats);
+      highest = std::max({highest, end + half});
+      counted.lines += fmt::format("{} {:.4f} {:.4f}\n", gamma, end, half);
+      joined.lines += fmt::format("{} {:.4f}\n", gamma, end);
+    }
+    const std::size_t deepest = one.by_gamma.rbegin()->first;
+    for (std::size_t gamma = one.by_gamma.begin()->first; gamma <= deepest; ++gamma) {
+      if (one.how->fixed_depth) {
+        formula.lines += fmt::format("{} {:.4f}\n", gamma, specdec::theory::expected_tokens(alpha, gamma));
+        highest = std::max(highest, specdec::theory::expected_tokens(alpha, gamma));
+      }
+      if (const auto counts = told_by_longest(one, gamma)) {
+        told.lines += fmt::format("{} {:.4f}\n", gamma,
+                                  static_cast<double>(counts->delivered) / static_cast<double>(counts->rounds()));
+      }
+    }
+    gamma_picture::entry entry{one.how, one.temperature, {counted}, end, highest};
+    if (told.lines.empty()) {
+      entry.curves.push_back(joined);
+    } else {
+      entry.curves.push_back(told);
+      entry.curves.push_back(formula);
+      any_told = true;
+    }
+    drawing.add(std::move(entry));
+  }
+  std::vector<curve> legend{{"counted, 95 % interval", "with yerrorbars pt 7 ps 0.8 lw 1"}};
+  if (any_told) {
+    legend.push_back({fmt::format("told by the run with γ = {}", asked.gammas.back()), "with lines lw 2"});
+    legend.push_back({"independent, with that run’s α", "with lines lw 1.5 dt (3,3)"});
+  }
+  return drawing.drawn(legend, "");
+}
+
+picture speedup_picture(const std::vector<series>& all, const options& asked, std::string_view weights,
+                        std::string_view target_size) {
+  gamma_picture drawing(asked, "speedup",
+                        fmt::format("speed-up over plain decoding ({} target, {})", target_size, weights));
+  for (const series& one : all) {
+    curve measured{"", std::string(counted_style)}, predicted{"", std::string(told_style)};
+    double highest = 1, end = 0;
+    for (const auto& [gamma, found] : one.by_gamma) {
+      if (!found.timed()) continue;
+      const double value = speedup_by_medians(found.counts, found.rounds);
+      end = predicted_speedup(told_by_longest(one, gamma).value_or(found.counts), found.parts, found.rounds);
+      highest = std::max({highest, value, end});
+      measured.lines += fmt::format("{} {:.4f}\n", gamma, value);
+      predicted.lines += fmt::format("{} {:.4f}\n", gamma, end);
+    }
+    if (!measured.lines.empty()) drawing.add({one.how, one.temperature, {predicted, measured}, end, highest});
+  }
+  return drawing.drawn(
+      {{"measured", "with points pt 7 ps 0.8"}, {"predicted from the parts’ costs", "with lines lw 2"}},
+      "set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lc rgb \"#909090\" lw 1 back\n");
+}
+
+}  // namespace
+
+std::vector<picture> pictures_of(const cells& all, const options& asked, const std::vector<std::string>& tasks,
+                                 std::string_view weights, std::string_view target_size) {
+  const std::vector<series> curves = series_of(all, asked, tasks);
+  std::vector<picture> pictures{acceptance_picture(all, asked, tasks), tokens_picture(curves, asked),
+                                speedup_picture(curves, asked, weights, target_size)};
+  std::erase_if(pictures, [](const picture& one) { return one.commands.empty(); });
+  return pictures;
+}
+
+std::string draw(const std::vector<picture>& pictures, const std::filesystem::path& folder) {
+  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) {
+    return "gnuplot is missing, so there are no pictures: install gnuplot-nox, then --plot-only draws them";
+  }
+  for (const picture& one : pictures) {
+    const std::filesystem::path script = folder / (one.name + ".gnuplot");
+    std::ofstream file(script);
+    file << fmt::format("set terminal svg size {},{} font \"Helvetica,12\" background rgb \"white\" dynamic\n",
+                        one.width, one.height)
+         << "set output \"" << one.name << ".svg\"\n"
+         << one.commands << "set output\nreset\n"
+         << fmt::format("set terminal pngcairo size {},{} font \"Sans,9\" fontscale 2 linewidth 2 pointscale 2\n",
+                        2 * one.width, 2 * one.height)
+         << "set output \"" << one.name << ".png\"\n"
+         << one.commands << "set output\n";
+    file.close();
+    const auto quoted = [](const std::string& text) {
+      std::string result = "'";
+      for (const char c : text) c == '\'' ? result.append("'\\''") : result.append(1, c);
+      return result += "'";
+    };
+    const std::string command =
+        fmt::format("cd {} && gnuplot {}", quoted(folder.string()), quoted(script.filename().string()));
+    if (!file || std::system(command.c_str()) != 0) {
+      throw std::runtime_error(fmt::format("{}: gnuplot could not draw it", script.string()));
+    }
+  }
+  return "";
+}
+
+}  // namespace acceptance

@@ -1,0 +1,46 @@
+#ifndef ACCEPTANCE_PLOTS_HPP
+#define ACCEPTANCE_PLOTS_HPP
+
+/// @file
+/// The study as pictures, drawn by gnuplot.
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "options.hpp"
+#include "store.hpp"
+
+namespace acceptance {
+
+/// A picture as gnuplot's commands, its data within, without terminal and output.
+struct picture {
+  std::string name;           ///< of its files, without extension
+  int width = 0, height = 0;  ///< in points
+  std::string commands;
+};
+
+/// The pictures of the cells that the options ask for; those that have no data are left out.
+///
+/// - acceptance: the share of drafted tokens accepted, of those evaluated, by position in the draft; for each task and
+///   temperature, from the runs with the largest gamma.
+/// - tokens_per_call: tokens per call of the target against gamma, counted, beside Leviathan's formula with the alpha
+///   of the largest gamma's run, and beside what that run's survival says of every smaller gamma.
+/// - speedup: measured and predicted, against gamma.
+///
+/// One run with the largest gamma tells of every smaller one where every round drafts as much as it may, and a rule
+/// judges a token by what comes before it: the first n tokens of a longer draft are then the draft of n, and have the
+/// same fate. That is exact for a round that begins at a given place. It leaves out that rounds of shorter drafts begin
+/// at other places, more often within a stretch that is easy to guess: the pictures show how much that is.
+[[nodiscard]] std::vector<picture> pictures_of(const cells& all, const options& asked,
+                                               const std::vector<std::string>& tasks, std::string_view weights,
+                                               std::string_view target_size);
+
+/// Draws them into the folder, each as SVG and PNG; returns what is missing to do so, in words, or nothing.
+/// Throws std::runtime_error if gnuplot fails.
+[[nodiscard]] std::string draw(const std::vector<picture>& pictures, const std::filesystem::path& folder);
+
+}  // namespace acceptance
+
+#endif  // ACCEPTANCE_PLOTS_HPP

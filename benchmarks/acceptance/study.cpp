@@ -1,0 +1,138 @@
+#include "study.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <program/interruption.hpp>
+#include <program/text_file.hpp>
+#include <program/values.hpp>
+
+namespace acceptance {
+namespace {
+
+using measurement::generator;
+using measurement::method;
+using program::interruption;
+
+/// The vocabulary is small: a copy of the whole law costs nothing against the target, and accepts more.
+constexpr measurement::method_settings whole_laws{.draft_top = 0};
+
+/// Enough to tell one file from another (FNV-1a).
+std::string fingerprint(const std::filesystem::path& path) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : program::read_file(path.string())) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+// Rounds are timed on more than one text, in case one is odd.
+constexpr std::size_t timed_prompts = 2;
+
+}  // namespace
+
+nlohmann::ordered_json settings_of(const options& asked) {
+  nlohmann::ordered_json files;
+  const auto add = [&](const std::filesystem::path& path) {
+    if (std::filesystem::exists(path)) files[path.filename().string()] = fingerprint(path);
+  };
+  add(::study::models_folder() / "prompts.jsonl");
+  add(::study::models_folder() / "target.gguf");
+  for (const method& one : measurement::methods()) add(::study::draft_of(one));
+  nlohmann::ordered_json settings{{"prompts", asked.prompts},
+                                  {"tokens", asked.tokens},
+                                  {"seed", asked.seed},
+                                  {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
+                                  {"timed_rounds", asked.timed_rounds}};
+  // Counts are the same on every machine; times are not.
+  if (asked.timed_rounds > 0) {
+    settings["ballast"] = asked.ballast;
+    settings["processor"] = ::study::processor_name();
+  }
+  settings["files"] = std::move(files);
+  return settings;
+}
+
+study::study(const options& asked)
+    : asked_(asked),
+      small_(asked.weights, 0, 1),
+      large_(asked.weights, asked.timed_rounds > 0 ? asked.ballast : 0, 0),
+      prompts_(
+          ::study::bundled_prompts(small_.pair_for(measurement::methods().front()).target.tokenizer, asked.prompts)) {
+  if (asked_.tasks.empty()) {
+    for (const auto& [task, prompts] : prompts_) asked_.tasks.push_back(task);
+  }
+  for (const std::string& task : asked_.tasks) {
+    if (prompts_.count(task) > 0) continue;
+    std::string known;
+    for (const auto& [name, prompts] : prompts_) known += (known.empty() ? "" : ", ") + name;
+    throw program::usage_error(fmt::format("--tasks: expected some of {}; got '{}'", known, task));
+  }
+}
+
+std::vector<cell_name> study::names() const {
+  std::vector<cell_name> names;
+  for (const method* one : asked_.methods) {
+    for (const double temperature : asked_.temperatures) {
+      for (const std::size_t gamma : asked_.gammas) {
+        for (const std::string& task : asked_.tasks)
+          names.push_back({std::string(one->name), temperature, gamma, task});
+      }
+    }
+  }
+  return names;
+}
+
+std::optional<findings> study::measure(const cell_name& name) {
+  const method& how = measurement::find_method(name.method);
+  findings found;
+  count(how, name, found);
+  if (asked_.timed_rounds > 0) time(how, name, found);
+  if (interruption::stop_requested()) return std::nullopt;
+  return found;
+}
+
+specdec::generate_options study::generation(const cell_name& name) const {
+  // No end tokens: every text is as long, and every cell has as many.
+  return {.max_tokens = asked_.tokens, .sampling = {name.temperature}, .seed = asked_.seed};
+}
+
+void study::count(const method& how, const cell_name& name, findings& found) {
+  const measurement::model_pair& models = small_.pair_for(how);
+  toy::context target(models.target.model);
+  toy::context judge(models.target.model);
+  measurement::assembled_method assembled = how.assemble(models, target, whole_laws);
+  assembled.set_gamma(name.gamma);
+  generator texts(target, std::move(assembled.drafter), generation(name), std::move(assembled.rule));
+  for (const auto& prompt : prompts_.find(name.task)->second) {
+    (void)texts.read(prompt);
+    found.stats +=
+        texts.run(0, generator::all_rounds, [&](const specdec::outcome& out) { found.counts.add(out); }).stats;
+    if (interruption::stop_requested()) return;
+    found.text += measurement::quality_of(judge, texts.text().tokens(), prompt.size());
+  }
+}
+
+void study::time(const method& how, const cell_name& name, findings& found) {
+  // Ballast is inert units of feed-forward blocks: a self-draft that skips such blocks would be flattered by it.
+  const bool drafts_itself = how.drafts_with == measurement::draft_source::target;
+  measurement::race race(how, (drafts_itself ? small_ : large_).pair_for(how), whole_laws, name.gamma, generation(name),
+                         3);
+  const auto& prompts = prompts_.find(name.task)->second;
+  const std::size_t turns = std::min(prompts.size(), timed_prompts);
+  for (std::size_t i = 0; i < turns && !interruption::stop_requested(); ++i) {
+    const std::size_t rounds = asked_.timed_rounds / turns + (i < asked_.timed_rounds % turns ? 1 : 0);
+    if (rounds == 0) continue;
+    measurement::race_record record = race.run(prompts[i], 0, rounds);
+    found.rounds.insert(found.rounds.end(), record.rounds.begin(), record.rounds.end());
+    found.parts.insert(found.parts.end(), record.parts.begin(), record.parts.end());
+  }
+}
+
+}  // namespace acceptance
