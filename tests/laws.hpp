@@ -16,6 +16,7 @@
 #include <specdec/proposal.hpp>
 #include <specdec/testing/law_model.hpp>
 #include <specdec/types.hpp>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -121,8 +122,8 @@ class drafter_over {
  public:
   drafter_over(std::size_t vocab_size, Law law, std::size_t gamma, const specdec::model_drafter_options& options)
       : drafter_over(vocab_size, law, Policy{gamma}, options) {}
-  drafter_over(std::size_t vocab_size, Law law, Policy policy, const specdec::model_drafter_options& options)
-  requires specdec::LengthPolicy<Policy>
+  drafter_over(std::size_t vocab_size, Law law, std::type_identity_t<Policy> policy,
+               const specdec::model_drafter_options& options)
       : model_(std::make_unique<specdec::testing::law_model<Law>>(vocab_size, law)),
         drafter_(*model_, std::move(policy), options) {}
 
@@ -136,6 +137,9 @@ class drafter_over {
   std::unique_ptr<specdec::testing::law_model<Law>> model_;
   specdec::model_drafter<specdec::testing::law_model<Law>, Policy> drafter_;
 };
+
+template <class Law, specdec::LengthPolicy Policy>
+drafter_over(std::size_t, Law, Policy, const specdec::model_drafter_options&) -> drafter_over<Law, Policy>;
 
 }  // namespace laws
 
