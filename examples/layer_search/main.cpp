@@ -20,11 +20,11 @@
 
 #include <program/interruption.hpp>
 #include <program/language_model.hpp>
+#include <program/progress.hpp>
 #include <program/values.hpp>
 #include <specdec/specdec.hpp>
 
 #include "bayesian_search.hpp"
-#include "progress_bar.hpp"
 #include "skip_file.hpp"
 #include "speed_meter.hpp"
 
@@ -155,10 +155,11 @@ std::pair<layer_skip, double> search(const options& asked, std::size_t layers, s
     first.push_back(point_of(layer_skip::early_exit(layers, layers * quarters / 4)));
   }
   bayesian_search space(2 * layers, {.initial = first.size() + 12, .seed = asked.seed});
-  progress_bar bar(stderr, asked.evaluations);
+  program::progress_bar bar(stderr, static_cast<double>(asked.evaluations));
   double fastest = 0;
   for (std::size_t i = 0; i < asked.evaluations; ++i) {
-    bar.show(i, fmt::format("best so far {:.0f} tokens/s", fastest));
+    const auto best = fmt::format("best so far {:.0f} tokens/s", fastest);
+    i == 0 ? bar.show(best) : bar.step(1, best);
     const choices point = i < first.size() ? first[i] : space.propose();
     const double speed = meter.tokens_per_second(prompts, skip_of(point));
     if (interruption::stop_requested()) break;

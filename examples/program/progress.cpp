@@ -31,8 +31,11 @@ progress_bar::progress_bar(std::FILE* stream, double total, double done)
       last_line_(static_cast<int>(std::floor(share() * twentieths))),
       start_(std::chrono::steady_clock::now()) {}
 
-progress_bar::~progress_bar() {
-  if (is_terminal_) std::fputs("\r\x1b[K", stream_), std::fflush(stream_);
+progress_bar::~progress_bar() { clear(); }
+
+void progress_bar::clear() {
+  if (is_terminal_) std::fputs("\r\x1b[K", stream_);
+  std::fflush(stream_);
 }
 
 double progress_bar::seconds_left() const {
@@ -53,6 +56,12 @@ void progress_bar::show(std::string_view what) {
 void progress_bar::step(double work, std::string_view what) {
   done_ += work;
   show(what);
+}
+
+void progress_bar::write_line(std::string_view text) {
+  clear();
+  std::fputs(fmt::format("{}\n", text).c_str(), stream_);
+  std::fflush(stream_);
 }
 
 std::string progress_bar::line(double share, double seconds_left, std::string_view what) {

@@ -32,11 +32,14 @@ class progress_bar {
   void show(std::string_view what);
   /// So much more was done.
   void step(double work, std::string_view what);
+  /// Writes a line that stays, above the bar.
+  void write_line(std::string_view text);
 
   /// The line for a state: a bar of ten columns, per cent, time left if it can be told, and what is being done.
   [[nodiscard]] static std::string line(double share, double seconds_left, std::string_view what);
 
  private:
+  void clear();
   [[nodiscard]] double share() const noexcept { return total_ > 0 ? done_ / total_ : 1; }
   [[nodiscard]] double seconds_left() const;
 
