@@ -94,7 +94,7 @@ class universal_drafter {
     drafter_.propose(asked, chance, drafted_);
 
     encode_drafted(request.context);
-    answer.reserve(goal, 0);
+    answer.reserve(proposed_.size(), 0);
     const std::size_t vocab_size = request.target_law->vocab_size();
     node_id tip = root;
     for (const token_id token : proposed_) {

@@ -51,10 +51,7 @@ template <Tokenizer Target, Tokenizer Draft>
 class retokenized_text {
  public:
   retokenized_text(const Target& target, const Draft& draft, std::size_t lookbehind, control_tokens control)
-      : target_(address_of(target)),
-        draft_(address_of(draft)),
-        lookbehind_(lookbehind),
-        control_(std::move(control)) {}
+      : target_(address_of(target)), draft_(address_of(draft)), lookbehind_(lookbehind), control_(std::move(control)) {}
 
   /// Takes up the text. Allocates, the tokenizers aside, only where the text has outgrown twice its size.
   ///
@@ -218,8 +215,7 @@ class retokenized_text {
     std::size_t longest = 0;
     std::size_t run = 0;
     for (std::size_t i = window, j = 0; i < r.tokens.size() && j < fresh_.size();) {
-      const bool same = r.tokens[i] == fresh_[j] && r.ends[i] == fresh_ends_[j] &&
-                        r.begin_of(i) == (j == 0 ? from : fresh_ends_[j - 1]);
+      const bool same = r.tokens[i] == fresh_[j] && r.begin_of(i) == (j == 0 ? from : fresh_ends_[j - 1]);
       run = same ? run + 1 : 0;
       if (run > longest) {
         longest = run;
