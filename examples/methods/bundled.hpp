@@ -20,11 +20,24 @@
 
 namespace methods {
 
-/// The bundled target and its draft, which share a vocabulary.
+/// The bundled target and a draft: one with the target's vocabulary, or "draft-1k.gguf", which has another.
 struct bundled_pair {
-  toy::tokenizer tokenizer{toy::gguf_file(path("target.gguf"))};
-  toy::context target{toy::model(path("target.gguf"))};
-  toy::context draft{toy::model(path("draft.gguf"))};
+  explicit bundled_pair(const char* draft_file = "draft.gguf")
+      : tokenizer(toy::gguf_file(path("target.gguf"))),
+        draft_tokenizer(toy::gguf_file(path(draft_file))),
+        target(toy::model(path("target.gguf"))),
+        draft(toy::model(path(draft_file))) {}
+
+  toy::tokenizer tokenizer;
+  toy::tokenizer draft_tokenizer;
+  toy::context target;
+  toy::context draft;
+
+  /// The begin and end tokens of both vocabularies. They have no text to be told by, so they are paired here.
+  [[nodiscard]] std::vector<specdec::token_pair> control_tokens() const {
+    return {{tokenizer.bos().value(), draft_tokenizer.bos().value()},
+            {tokenizer.eos().value(), draft_tokenizer.eos().value()}};
+  }
 
   /// Options with the end token, where the vocabulary has one.
   [[nodiscard]] specdec::generate_options options(std::size_t max_tokens,
