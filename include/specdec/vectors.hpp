@@ -22,8 +22,9 @@ template <class T>
 [[nodiscard]] std::span<const T> view_of(const std::vector<T>& vector) noexcept {
   return {vector.data(), vector.size()};
 }
+/// The same, to be written to.
 template <class T>
-[[nodiscard]] std::span<T> view_of(std::vector<T>& vector) noexcept {
+[[nodiscard]] std::span<T> space_of(std::vector<T>& vector) noexcept {
   return {vector.data(), vector.size()};
 }
 

@@ -21,6 +21,7 @@
 #include "../random.hpp"
 #include "../requirements.hpp"
 #include "../sampling/law.hpp"
+#include "../vectors.hpp"
 #include "../verify/rejection.hpp"
 #include "../verify/verdict.hpp"
 #include "delivery.hpp"
@@ -104,7 +105,7 @@ class session {
     for (const token_id token : further) require_token(token, law_.vocab_size(), "the appended text");
     require_room(committed_.size() + further.size(), "the text");
     std::vector<token_id> text = committed_;
-    text.insert(text.end(), further.begin(), further.end());
+    specdec::append(text, further);
     start(std::move(text));
   }
 
@@ -142,19 +143,11 @@ class session {
 
   /// The session as bytes: what was generated and where it stands, not its options or rule. See `restore`. O(n).
   [[nodiscard]] std::vector<std::byte> snapshot() const {
-    const auto waiting = delivery_.waiting();
-    const auto top = delivery_.waiting_top().entries();
-    return to_bytes({committed_,
-                     prompt_size_,
-                     round_,
-                     status_,
-                     fault_,
-                     faulty_position_,
-                     stop_index_,
-                     statistics_,
-                     {waiting.begin(), waiting.end()},
-                     {top.begin(), top.end()}},
-                    law_.vocab_size(), options_);
+    session_state state = {committed_,       prompt_size_, round_,      status_, fault_,
+                           faulty_position_, stop_index_,  statistics_, {},      {}};
+    specdec::append(state.waiting, delivery_.waiting());
+    specdec::append(state.waiting_top, delivery_.waiting_top().entries());
+    return to_bytes(state, law_.vocab_size(), options_);
   }
 
   /// Takes up the text of a snapshot, of a session with the same vocabulary, seed, stream and sampling, in this process
@@ -164,8 +157,8 @@ class session {
   void restore(std::span<const std::byte> bytes) {
     session_state state = from_bytes(bytes, law_.vocab_size(), options_);
     delivery taken({options_.stop_sequences, options_.stop_texts}, options_.top_log_probabilities);
-    taken.take_up(std::span<const token_id>(state.committed).subspan(state.prompt_size), state.waiting,
-                  {state.waiting_top, options_.top_log_probabilities}, options_.detokenize);
+    taken.take_up(view_of(state.committed).subspan(state.prompt_size), view_of(state.waiting),
+                  {view_of(state.waiting_top), options_.top_log_probabilities}, options_.detokenize);
     start(std::move(state.committed));
     prompt_size_ = state.prompt_size;
     delivery_ = std::move(taken);
@@ -206,7 +199,7 @@ class session {
     const std::size_t wanted = options_.max_tokens - generated().size() - 1;
     const std::size_t room = capacity_ - committed_.size();
     const std::size_t depth = std::min(wanted, room);
-    return {.context = committed_,
+    return {.context = tokens(),
             .max_depth = depth,
             .max_nodes = room,
             .target_law = &law_,
@@ -222,12 +215,12 @@ class session {
   /// is deeper or larger than was requested, holds a token outside the vocabulary or has a law over another one.
   /// Precondition: running().
   [[nodiscard]] decode_plan plan(const draft& drafted, std::size_t target_size) {
-    return plan_behind(drafted, target_holds_.shared_prefix(committed_, target_size));
+    return plan_behind(drafted, target_holds_.shared_prefix(tokens(), target_size));
   }
 
   /// The same for a target which knows what it holds, whoever fed it.
   [[nodiscard]] decode_plan plan(const draft& drafted, std::span<const token_id> target_tokens) {
-    return plan_behind(drafted, shared_prefix(target_tokens, committed_));
+    return plan_behind(drafted, shared_prefix(target_tokens, tokens()));
   }
 
   /// Decides the round from the target's answer: rows.row(node) is the law behind that node. Changes nothing that a
@@ -288,7 +281,7 @@ class session {
       out.status = status_;
       return out;
     }
-    target_holds_.append(feed_);
+    target_holds_.append(view_of(feed_));
     const std::size_t kept = emission_.size() - 1;
     for (bool ended = false; out.committed < emission_.size() && !ended;) ended = take(out.committed++);
     statistics_.add_round(drafted.size(), kept, v.rejected, v.fell_back, out.committed);
@@ -312,7 +305,7 @@ class session {
   }
 
   /// All committed tokens, prompt first.
-  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return committed_; }
+  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return view_of(committed_); }
   /// How many of them are the prompt.
   [[nodiscard]] std::size_t prompt_size() const noexcept { return prompt_size_; }
   /// The committed tokens behind the prompt.
@@ -387,8 +380,9 @@ class session {
     const std::size_t rows = drafted.size() + 1;
     const std::size_t held = std::min(shared, committed_.size() - 1);
     target_holds_.truncate(held);
-    feed_.assign(committed_.begin() + static_cast<std::ptrdiff_t>(held), committed_.end());
-    feed_.insert(feed_.end(), drafted.tokens().begin(), drafted.tokens().end());
+    feed_.clear();
+    specdec::append(feed_, tokens().subspan(held));
+    specdec::append(feed_, drafted.tokens());
     parents_.clear();
     for (node_id node = 1; node <= drafted.size(); ++node) parents_.push_back(drafted.parent(node));
 
@@ -398,8 +392,8 @@ class session {
     emission_.reserve(rows);
     delivery_.reserve(rows, 0);
     statistics_.reserve(drafted.size());
-    law_.begin_round(committed_, prompt_size_, drafted, ended_);
-    return {held, feed_, parents_, rows};
+    law_.begin_round(tokens(), prompt_size_, drafted, view_of(ended_));
+    return {held, view_of(feed_), view_of(parents_), rows};
   }
 
   /// Finds the drafted tokens with which, or before which, the text ends: what the models say behind them does not

@@ -8,6 +8,8 @@
 /// alpha of 0.2 on English to German makes decoding 1.25 times as fast.
 
 #include <algorithm>
+#include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,6 +35,13 @@ struct ngram_options {
   std::size_t top = 64;
 };
 
+/// Several texts: a range of what converts to a std::span<const token_id>.
+template <class T>
+concept TokenTexts = requires(const T& texts) {
+  { *texts.begin() } -> std::convertible_to<std::span<const token_id>>;
+  texts.end();
+};
+
 /// How often tokens occur in a text, and which follow which: the laws of an unsmoothed unigram and bigram model.
 ///
 /// Immutable, and shared by every drafter that refers to it. O(n log n) to build from n tokens; afterwards 8 bytes per
@@ -41,22 +50,22 @@ class ngram_table {
  public:
   /// Counts a text. Throws std::invalid_argument if it is empty or has a token outside the vocabulary, and for an order
   /// other than 1 and 2.
-  ngram_table(std::size_t vocab_size, std::span<const token_id> text, const ngram_options& options = {})
-      : ngram_table(vocab_size, std::span(&text, 1), options) {}
+  template <std::convertible_to<std::span<const token_id>> Text>
+  ngram_table(std::size_t vocab_size, const Text& text, const ngram_options& options = {})
+      : ngram_table(vocab_size, std::array{std::span<const token_id>(text)}, options) {}
 
-  /// Counts several texts; none follows another.
-  ngram_table(std::size_t vocab_size, std::span<const std::span<const token_id>> texts,
-              const ngram_options& options = {})
-      : vocab_size_(vocab_size) {
+  /// Counts several texts, any range of them; none follows another.
+  template <TokenTexts Texts>
+  ngram_table(std::size_t vocab_size, const Texts& texts, const ngram_options& options = {}) : vocab_size_(vocab_size) {
     if (options.order != 1 && options.order != 2) {
       throw std::invalid_argument("specdec: n-grams are counted of order 1 or 2; got " + std::to_string(options.order));
     }
-    for (const auto text : texts) {
+    for (const std::span<const token_id> text : texts) {
       for (const token_id token : text) require_token(token, vocab_size, "the text that n-grams are counted in");
     }
     // One list of all n-grams, those of single tokens under a context of their own behind the vocabulary.
     std::vector<ngram> found;
-    for (const auto text : texts) {
+    for (const std::span<const token_id> text : texts) {
       for (std::size_t i = 0; i < text.size(); ++i) {
         found.push_back({static_cast<token_id>(vocab_size), text[i]});
         if (options.order == 2 && i > 0) found.push_back({text[i - 1], text[i]});
@@ -93,8 +102,8 @@ class ngram_table {
   [[nodiscard]] proposal law_behind(token_id token) const {
     const std::size_t context = context_of(token);
     const std::size_t size = begins_[context + 1] - begins_[context];
-    return proposal::sparse(vocab_size_, std::span(ids_).subspan(begins_[context], size),
-                            std::span(counts_).subspan(begins_[context], size));
+    return proposal::sparse(vocab_size_, {ids_.data() + begins_[context], size},
+                            {counts_.data() + begins_[context], size});
   }
 
   /// The most frequent token of that law; the lowest of equals. O(1).
@@ -113,8 +122,10 @@ class ngram_table {
   }
 
   /// Adds a row, which is ascending by token, cut to its `top` most frequent tokens.
-  void keep(std::vector<counted>& row, std::size_t top) {
-    const auto more_frequent = [](const counted& a, const counted& b) {
+  // A template, so that nobody compiles its sorting who counts no n-grams.
+  template <std::same_as<counted> Counted>
+  void keep(std::vector<Counted>& row, std::size_t top) {
+    const auto more_frequent = [](const Counted& a, const Counted& b) {
       return a.count != b.count ? a.count > b.count : a.token < b.token;
     };
     const auto likeliest = std::min_element(row.begin(), row.end(), more_frequent);
@@ -122,10 +133,10 @@ class ngram_table {
     if (top > 0 && row.size() > top) {
       std::nth_element(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(top), row.end(), more_frequent);
       row.resize(top);
-      std::sort(row.begin(), row.end(), [](const counted& a, const counted& b) { return a.token < b.token; });
+      std::sort(row.begin(), row.end(), [](const Counted& a, const Counted& b) { return a.token < b.token; });
     }
     width_ = std::max(width_, row.size());
-    for (const counted& c : row) {
+    for (const Counted& c : row) {
       ids_.push_back(c.token);
       counts_.push_back(static_cast<float>(c.count));
     }

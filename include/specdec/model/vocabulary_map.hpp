@@ -15,6 +15,7 @@
 
 #include "../message.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 #include "tokenizer.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -80,7 +81,7 @@ class vocabulary_map {
       }
       for (const token_id part : encoded) require_token(part, draft_size_, "what the draft's tokenizer encodes");
       if (encoded.empty()) encoded.push_back(unknown);
-      tokens_.insert(tokens_.end(), encoded.begin(), encoded.end());
+      append(tokens_, view_of(encoded));
       ends_.push_back(tokens_.size());
       longest_ = std::max(longest_, encoded.size());
     }
@@ -101,7 +102,7 @@ class vocabulary_map {
   [[nodiscard]] std::span<const token_id> to_draft(token_id token) const noexcept {
     const auto index = static_cast<std::size_t>(token);
     const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
-    return std::span(tokens_).subspan(begin, ends_[index] - begin);
+    return {tokens_.data() + begin, ends_[index] - begin};
   }
 
   /// The target's token of the same meaning, if the token is shared. Precondition: it is in the draft's vocabulary.
@@ -111,7 +112,7 @@ class vocabulary_map {
   }
 
   /// The shared tokens, in the order of the draft's.
-  [[nodiscard]] std::span<const token_pair> shared() const noexcept { return shared_; }
+  [[nodiscard]] std::span<const token_pair> shared() const noexcept { return view_of(shared_); }
 
   /// The most draft tokens that one target token is read as.
   [[nodiscard]] std::size_t longest() const noexcept { return longest_; }

@@ -265,7 +265,7 @@ class law {
   void restrict(const text_so_far& text, mask_follower& mask, place& p) const {
     if (!mask.restricts() || ended(text)) return;
     p.allowed.resize(detail::words_of(vocab_size_));
-    mask.fill(text, view_of(p.allowed));
+    mask.fill(text, space_of(p.allowed));
     p.masked = true;
   }
 
@@ -278,7 +278,7 @@ class law {
       return;
     }
     const detail::edited_row<T> edited{row, changed.edits, changed.allowed};
-    const auto studied = detail::study_filtered(edited, filters_of(params), workspace_, view_of(found.blocks));
+    const auto studied = detail::study_filtered(edited, filters_of(params), workspace_, space_of(found.blocks));
     found.maximum = static_cast<double>(studied.maximum);
     found.highest = studied.highest;
     found.total = studied.total;

@@ -198,7 +198,7 @@ class mask_follower {
   [[nodiscard]] token_id forced(const text_so_far& text, std::size_t vocab_size) {
     if (!restricts()) return -1;
     words_.resize((vocab_size + 31) / 32);
-    return ask(text, [&](any_mask& mask) { return mask.forced(view_of(words_), vocab_size); });
+    return ask(text, [&](any_mask& mask) { return mask.forced(space_of(words_), vocab_size); });
   }
 
  private:
