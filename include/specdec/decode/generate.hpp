@@ -182,10 +182,9 @@ generation speculative_generate(Target& target, Draft& draft, std::span<const to
     text.begin(prompt);
     result.candidates_per_token = options.top_log_probabilities;
     const auto collect = [&](const outcome& out) {
-      result.tokens.insert(result.tokens.end(), out.tokens.begin(), out.tokens.end());
+      append(result.tokens, out.tokens);
       result.text += out.text;
-      const auto candidates = out.top.entries();
-      result.candidates.insert(result.candidates.end(), candidates.begin(), candidates.end());
+      append(result.candidates, out.top.entries());
       return sink(out);
     };
     speculative_generate(text, target, draft, collect, request_to_stop);

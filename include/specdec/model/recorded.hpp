@@ -14,6 +14,7 @@
 #include "../decode/held_tokens.hpp"
 #include "../layer_skip.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -71,7 +72,7 @@ class recorded {
   decltype(auto) written_down(std::span<const token_id> tokens, const Call& call) {
     // Before the call, so that nothing can fail behind one that succeeded.
     reserve_at_least(tokens_, tokens_.size() + tokens.size());
-    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    append(tokens_, tokens);
     try {
       return call();
     } catch (...) {

@@ -17,6 +17,7 @@
 #include "../message.hpp"
 #include "../owner.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 #include "tokenizer.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -133,7 +134,7 @@ class retokenized_text {
     blocks_.clear();
   }
 
-  void settle(std::span<const token_id> tokens) { settled_.insert(settled_.end(), tokens.begin(), tokens.end()); }
+  void settle(std::span<const token_id> tokens) { append(settled_, tokens); }
 
   /// Appends the bytes of a target token: none of one that has a partner, or that its tokenizer does not know.
   void decode(token_id token, std::string& bytes) const {
@@ -201,9 +202,9 @@ class retokenized_text {
     }
     const auto [keep, take] = transition(r, window, from);
     r.tokens.resize(keep);
-    r.tokens.insert(r.tokens.end(), fresh_.begin() + static_cast<std::ptrdiff_t>(take), fresh_.end());
+    append(r.tokens, view_of(fresh_).subspan(take));
     r.ends.resize(keep);
-    r.ends.insert(r.ends.end(), fresh_ends_.begin() + static_cast<std::ptrdiff_t>(take), fresh_ends_.end());
+    append(r.ends, view_of(fresh_ends_).subspan(take));
     r.encoded = r.bytes.size();
   }
 

@@ -21,6 +21,7 @@
 #include "../requirements.hpp"
 #include "../sampling/law.hpp"
 #include "../types.hpp"
+#include "../vectors.hpp"
 #include "vocabulary_map.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -159,7 +160,7 @@ class translated {
     feed_.clear();
     for (const token_id token : tokens) {
       const auto parts = map_->to_draft(token);
-      feed_.insert(feed_.end(), parts.begin(), parts.end());
+      append(feed_, parts);
     }
     reserve_at_least(tokens_, tokens_.size() + tokens.size());
     reserve_at_least(ends_, ends_.size() + tokens.size());

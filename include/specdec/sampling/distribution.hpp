@@ -115,7 +115,7 @@ class distribution {
     detail::block<Real> block;
     for (std::size_t begin = 0; begin < vocab_size(); begin += detail::block_size) {
       fill(begin, block);
-      std::transform(block.values, block.values + block.size, weights.begin() + static_cast<std::ptrdiff_t>(begin),
+      std::transform(block.values, block.values + block.size, weights.data() + begin,
                      [](Real w) { return static_cast<float>(w); });
     }
     return proposal::dense(weights);
@@ -127,11 +127,11 @@ class distribution {
     SPECDEC_ASSERT(!ids.empty() && ids.size() == weights.size());
     if (greedy()) return proposal::point_mass(vocab_size(), mode());
     const std::size_t kept = detail::top(row_, summary_.limit, summary_.blocks, ids);
-    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(kept));
+    std::sort(ids.data(), ids.data() + kept);
     for (std::size_t i = 0; i < kept; ++i) {
       weights[i] = static_cast<float>(detail::weight(row_[static_cast<std::size_t>(ids[i])], summary_.maximum, scale_));
     }
-    return proposal::sparse(vocab_size(), ids.first(kept), weights.first(kept));
+    return proposal::sparse(vocab_size(), {ids.data(), kept}, {weights.data(), kept});
   }
 
   /// The most probable tokens that can be drawn, most probable first, of equal ones the lower id; at most ids.size().
@@ -140,7 +140,7 @@ class distribution {
     if (ids.empty()) return 0;
     if (greedy()) return ids[0] = mode(), 1;
     const std::size_t count = detail::top(row_, summary_.limit, summary_.blocks, ids);
-    std::sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), [this](token_id a, token_id b) {
+    std::sort(ids.data(), ids.data() + count, [this](token_id a, token_id b) {
       const Real x = row_[static_cast<std::size_t>(a)];
       const Real y = row_[static_cast<std::size_t>(b)];
       return x > y || (x == y && a < b);

@@ -118,7 +118,7 @@ class logit_editor {
       const token_id token = text[i];
       if (counts_[static_cast<std::size_t>(token)]++ == 0) seen_.push_back(token);
     }
-    std::sort(seen_.begin(), seen_.end());
+    std::sort(seen_.data(), seen_.data() + seen_.size());
   }
 
   [[nodiscard]] double penalized(double logit, std::uint32_t count) const noexcept {
