@@ -25,16 +25,10 @@ std::string to_string(const cell_name& name) {
 }
 
 findings& findings::operator+=(const findings& other) {
-  stats += other.stats;
-  counts += other.counts;
-  text += other.text;
+  counted::operator+=(other);
   rounds.insert(rounds.end(), other.rounds.begin(), other.rounds.end());
   parts.insert(parts.end(), other.parts.begin(), other.parts.end());
   return *this;
-}
-
-double findings::tokens_per_call() const {
-  return static_cast<double>(counts.delivered) / static_cast<double>(std::max<std::uint64_t>(counts.rounds(), 1));
 }
 
 json to_json(const cell& one) {

@@ -9,10 +9,9 @@
 #include <string>
 #include <vector>
 
-#include <measurement/quality.hpp>
 #include <measurement/race.hpp>
 #include <nlohmann/json_fwd.hpp>
-#include <specdec/specdec.hpp>
+#include <study/work.hpp>
 
 namespace acceptance {
 
@@ -30,18 +29,12 @@ struct cell_name {
 [[nodiscard]] std::string to_string(const cell_name& name);
 
 /// What was found. The counts are a function of the settings alone; the times are the machine's.
-struct findings {
-  specdec::statistics stats;  ///< counts, without times
-  measurement::tally counts;
-  measurement::quality text;
+struct findings : study::counted {
   std::vector<measurement::timed_round> rounds;
   std::vector<measurement::timed_parts> parts;
 
   findings& operator+=(const findings& other);
-
   [[nodiscard]] bool timed() const noexcept { return !rounds.empty() && !parts.empty(); }
-  /// Delivered tokens per call of the target.
-  [[nodiscard]] double tokens_per_call() const;
 };
 
 struct cell {

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <specdec/specdec.hpp>
+#include <study/work.hpp>
 
 namespace acceptance {
 namespace {
@@ -150,18 +151,10 @@ std::vector<series> series_of(const cells& all, const options& asked, const std:
   return result;
 }
 
-// What the longest run says of a smaller gamma, where it says anything: as many rounds, each as far as it may go.
+// What the longest run says of a smaller gamma, where it says anything.
 std::optional<measurement::tally> told_by_longest(const series& one, std::size_t gamma) {
   if (!one.how->fixed_depth) return std::nullopt;
-  constexpr std::uint64_t rounds = 1'000'000;
-  const auto& stats = one.longest().stats;
-  double tokens = 1;
-  for (std::size_t i = 1; i <= gamma; ++i) tokens += stats.survival(i);
-  measurement::tally counts;
-  counts.drafted.resize(gamma + 1);
-  counts.drafted[gamma] = rounds;
-  counts.delivered = static_cast<std::uint64_t>(std::llround(tokens * static_cast<double>(rounds)));
-  return counts;
+  return study::shortened(one.longest().stats, gamma);
 }
 
 std::string temperature_title(double temperature) {

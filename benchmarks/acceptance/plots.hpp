@@ -29,10 +29,8 @@ struct picture {
 ///   of the largest gamma's run, and beside what that run's survival says of every smaller gamma.
 /// - speedup: measured and predicted, against gamma.
 ///
-/// One run with the largest gamma tells of every smaller one where every round drafts as much as it may, and a rule
-/// judges a token by what comes before it: the first n tokens of a longer draft are then the draft of n, and have the
-/// same fate. That is exact for a round that begins at a given place. It leaves out that rounds of shorter drafts begin
-/// at other places, more often within a stretch that is easy to guess: the pictures show how much that is.
+/// Where one run tells of every smaller gamma, and what it leaves out: see `study::shortened`. The pictures show how
+/// much that is.
 [[nodiscard]] std::vector<picture> pictures_of(const cells& all, const options& asked,
                                                const std::vector<std::string>& tasks, std::string_view weights,
                                                std::string_view target_size);

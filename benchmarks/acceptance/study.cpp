@@ -12,16 +12,13 @@
 #include <program/interruption.hpp>
 #include <program/text_file.hpp>
 #include <program/values.hpp>
+#include <study/work.hpp>
 
 namespace acceptance {
 namespace {
 
-using measurement::generator;
 using measurement::method;
 using program::interruption;
-
-/// The vocabulary is small: a copy of the whole law costs nothing against the target, and accepts more.
-constexpr measurement::method_settings whole_laws{.draft_top = 0};
 
 /// Enough to tell one file from another (FNV-1a).
 std::string fingerprint(const std::filesystem::path& path) {
@@ -31,9 +28,6 @@ std::string fingerprint(const std::filesystem::path& path) {
   }
   return fmt::format("{:016x}", hash);
 }
-
-// Rounds are timed on more than one text, in case one is odd.
-constexpr std::size_t timed_prompts = 2;
 
 }  // namespace
 
@@ -91,48 +85,19 @@ std::vector<cell_name> study::names() const {
 
 std::optional<findings> study::measure(const cell_name& name) {
   const method& how = measurement::find_method(name.method);
+  const ::study::setting setting{&how, name.gamma, name.temperature, asked_.tokens, asked_.seed};
+  const auto& prompts = prompts_.find(name.task)->second;
   findings found;
-  count(how, name, found);
-  if (asked_.timed_rounds > 0) time(how, name, found);
+  static_cast<::study::counted&>(found) = ::study::count(setting, small_.pair_for(how), prompts);
+  if (asked_.timed_rounds > 0 && !interruption::stop_requested()) {
+    // Ballast is inert units of feed-forward blocks: a self-draft that skips such blocks would be flattered by it.
+    const bool drafts_itself = how.drafts_with == measurement::draft_source::target;
+    auto timed = ::study::time(setting, (drafts_itself ? small_ : large_).pair_for(how), prompts, asked_.timed_rounds);
+    found.rounds = std::move(timed.rounds);
+    found.parts = std::move(timed.parts);
+  }
   if (interruption::stop_requested()) return std::nullopt;
   return found;
-}
-
-specdec::generate_options study::generation(const cell_name& name) const {
-  // No end tokens: every text is as long, and every cell has as many.
-  return {.max_tokens = asked_.tokens, .sampling = {name.temperature}, .seed = asked_.seed};
-}
-
-void study::count(const method& how, const cell_name& name, findings& found) {
-  const measurement::model_pair& models = small_.pair_for(how);
-  toy::context target(models.target.model);
-  toy::context judge(models.target.model);
-  measurement::assembled_method assembled = how.assemble(models, target, whole_laws);
-  assembled.set_gamma(name.gamma);
-  generator texts(target, std::move(assembled.drafter), generation(name), std::move(assembled.rule));
-  for (const auto& prompt : prompts_.find(name.task)->second) {
-    (void)texts.read(prompt);
-    found.stats +=
-        texts.run(0, generator::all_rounds, [&](const specdec::outcome& out) { found.counts.add(out); }).stats;
-    if (interruption::stop_requested()) return;
-    found.text += measurement::quality_of(judge, texts.text().tokens(), prompt.size());
-  }
-}
-
-void study::time(const method& how, const cell_name& name, findings& found) {
-  // Ballast is inert units of feed-forward blocks: a self-draft that skips such blocks would be flattered by it.
-  const bool drafts_itself = how.drafts_with == measurement::draft_source::target;
-  measurement::race race(how, (drafts_itself ? small_ : large_).pair_for(how), whole_laws, name.gamma, generation(name),
-                         3);
-  const auto& prompts = prompts_.find(name.task)->second;
-  const std::size_t turns = std::min(prompts.size(), timed_prompts);
-  for (std::size_t i = 0; i < turns && !interruption::stop_requested(); ++i) {
-    const std::size_t rounds = asked_.timed_rounds / turns + (i < asked_.timed_rounds % turns ? 1 : 0);
-    if (rounds == 0) continue;
-    measurement::race_record record = race.run(prompts[i], 0, rounds);
-    found.rounds.insert(found.rounds.end(), record.rounds.begin(), record.rounds.end());
-    found.parts.insert(found.parts.end(), record.parts.begin(), record.parts.end());
-  }
 }
 
 }  // namespace acceptance

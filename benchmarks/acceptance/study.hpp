@@ -33,10 +33,6 @@ class study {
   [[nodiscard]] std::optional<findings> measure(const cell_name& name);
 
  private:
-  void count(const measurement::method& method, const cell_name& name, findings& found);
-  void time(const measurement::method& method, const cell_name& name, findings& found);
-  [[nodiscard]] specdec::generate_options generation(const cell_name& name) const;
-
   options asked_;
   ::study::model_shelf small_, large_;
   ::study::prompts_by_task prompts_;
