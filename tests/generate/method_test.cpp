@@ -19,8 +19,8 @@ class methods : public program {
   }
 };
 
-const std::vector<std::string> lossless{"autoregressive", "rejection",    "assisted",  "prompt_lookup",
-                                        "ngram",          "draft_verify", "early_exit"};
+const std::vector<std::string> lossless{"autoregressive", "rejection", "assisted",     "prompt_lookup", "universal",
+                                        "translated",     "ngram",     "draft_verify", "early_exit"};
 
 TEST_F(methods, are_listed_with_their_papers) {
   const std::string help = run({"--help"}).out;
@@ -94,6 +94,20 @@ TEST_F(methods, and_what_does_not_fit_them_are_refused) {
   expect_failure({"--method", "prompt_lookup", "-md", "x.gguf"}, 2, {"--model-draft", "prompt_lookup", "'x.gguf'"});
   expect_failure({"--method", "early_exit", "--assistant-early-exit", "9"}, 1, {"8", "9"});
   expect_failure({"--method", "ngram", "--ngram-order", "3"}, 2, {"--ngram-order", "'3'"});
+  expect_failure({"-md", (models / "draft-1k.gguf").string()}, 1, {"draft-1k.gguf", "4096", "1024"});
+  write(file("skip"), R"({"layers": 7, "attention": [1], "feed_forward": []})");
+  expect_failure({"--method", "draft_verify", "--skip", file("skip").string()}, 1, {"8 layers", "7"});
+  expect_failure({"--method", "draft_verify", "--skip", file("absent").string()}, 1, {"absent"});
+}
+
+TEST_F(methods, leave_out_what_a_file_says) {
+  const arguments asked = with(quick, {"--temp", "1", "-n", "60", "--method", "draft_verify"});
+  const auto alpha = [&](const std::string& skip) {
+    write(file("skip"), skip);
+    return ask(with(asked, {"--draft-top", "0", "--skip", file("skip").string()})).at("statistics").at("alpha");
+  };
+  EXPECT_EQ(alpha(R"({"layers": 8, "attention": [], "feed_forward": []})"), 1.0);
+  EXPECT_LT(alpha(R"({"layers": 8, "attention": [0, 1, 2, 3, 4, 5, 6, 7], "feed_forward": []})"), 0.9);
 }
 
 }  // namespace

@@ -63,14 +63,14 @@ class retokenized_text {
     if (shared_prefix(text, settled_) < settled_.size()) forget();
     try {
       for (; text.size() - settled_.size() >= block; settle(text.subspan(settled_.size(), block))) {
-        append(blocks_, text.first(settled_.size() + block), settled_.size());
+        read_on(blocks_, text.first(settled_.size() + block), settled_.size());
       }
     } catch (...) {
       forget();
       throw;
     }
     whole_.copy(blocks_);
-    append(whole_, text, settled_.size());
+    read_on(whole_, text, settled_.size());
   }
 
   /// The text in the draft's tokens. Empty if it has nothing but control tokens without a partner.
@@ -149,7 +149,7 @@ class retokenized_text {
   }
 
   /// Reads text[first] and all behind it; `r` has what stands before.
-  void append(reading& r, std::span<const token_id> text, std::size_t first) {
+  void read_on(reading& r, std::span<const token_id> text, std::size_t first) {
     if (first == 0 && control_.begin && control_.draft_of(text[0]) != control_.begin) mark(r, control_.begin);
     std::size_t window = window_of(r, text.first(first));
     for (const token_id token : text.subspan(first)) {
