@@ -182,6 +182,14 @@ TEST(universal, proposes_nothing_that_would_go_on_inside_the_last_token) {
   EXPECT_EQ(proposed(split, letters, {0, 3}, "the e", {.num_assistant_tokens = 2, .control = control}), ids({4, 2}));
 }
 
+TEST(universal, proposes_nothing_where_the_last_token_comes_out_at_another_place) {
+  const tokenizer target({"", "a", "aa", "b"});
+  const tokenizer letters({"", "a", "b"});
+  // "a" "aa" and then "ab" are "aa" "aa" "b": the last token comes out again, but not where it stands.
+  EXPECT_EQ(proposed(target, letters, {0, 1, 2}, "aaaab", {.num_assistant_tokens = 2, .control = {{{0, 0}}, {}}}),
+            ids());
+}
+
 TEST(universal, is_not_misled_by_text_that_repeats) {
   const tokenizer target({"", "ab", "a", "b"});
   const tokenizer letters({"", "a", "b"});
@@ -199,11 +207,11 @@ TEST(universal, is_not_misled_by_text_that_repeats) {
 TEST(universal, proposes_an_end_token_and_nothing_behind_it) {
   const tokenizer target({"", "", "a", "aa"});
   const tokenizer letters({"", "", "a", ""});
-  // Says two letters, then the token `end`.
+  // Says two letters, then the token `end`, then letters for ever.
   const auto ending = [](token_id end) {
     return [=](laws::text_view context) {
       laws::probabilities p(4, 0.0);
-      p[context.size() < 4 ? 2 : static_cast<std::size_t>(end)] = 1;
+      p[context.size() == 4 ? static_cast<std::size_t>(end) : 2] = 1;
       return p;
     };
   };

@@ -74,7 +74,8 @@ class translated {
   [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> {
     return model_.capacity() / map_->longest();
   }
-  /// See `HasTextCapacity`: a shared token takes one place. O(text.size()).
+  /// See `HasTextCapacity`: a shared token takes one place (one that is not, which only a mask can force into a draft,
+  /// takes more). O(text.size()).
   [[nodiscard]] std::size_t capacity(std::span<const token_id> text) const requires HasCapacity<wrapped> {
     std::size_t read = 0;
     for (const token_id token : text) read += map_->to_draft(token).size();
