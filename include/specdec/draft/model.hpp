@@ -95,6 +95,7 @@ class model_drafter<Model, Policy> {
       const token_id forced = request.mask == nullptr ? -1 : request.mask->forced(text, law_->vocab_size());
       if (forced >= 0) {
         tip = answer.extend(tip, proposal::point_mass(law_->vocab_size(), forced), chance);
+        if (!fits(request.context, answer.tokens())) return;
       } else {
         const auto rows = rows_behind(request.context, answer.tokens(), held);
         const auto q = law_->of(rows.row(0), text, request.mask);
@@ -138,6 +139,19 @@ class model_drafter<Model, Policy> {
       if (ungreedy_) return ungreedy_->of(row, text, mask);
     }
     return q;
+  }
+
+  /// Whether the model can read what was drafted, a forced token the last: its rows leave no such token possible, so it
+  /// may take more of the context than room() thought.
+  [[nodiscard]] bool fits(std::span<const token_id> context, std::span<const token_id> drafted) {
+    if constexpr (HasTextCapacity<Model>) {
+      forced_text_.clear();
+      append(forced_text_, context);
+      append(forced_text_, drafted);
+      return model_->capacity(view_of(forced_text_)) >= forced_text_.size();
+    } else {
+      return true;
+    }
   }
 
   /// Makes the draft's law from the target's, or from parameters of its own; the end of the text is the target's.
@@ -191,6 +205,7 @@ class model_drafter<Model, Policy> {
   std::optional<law> law_;
   std::optional<law> ungreedy_;  ///< what law_ chooses from, if that is greedy and the policy wants probabilities
   [[no_unique_address]] held_tokens_of<Model> held_;
+  std::vector<token_id> forced_text_;  ///< stays empty unless a text's length depends on its tokens
   std::vector<token_id> ids_;
   std::vector<float> weights_;
 };
