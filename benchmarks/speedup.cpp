@@ -10,14 +10,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <gguf.hpp>
 #include <map>
 #include <measurement/costs.hpp>
 #include <measurement/generator.hpp>
+#include <measurement/prompts.hpp>
 #include <model.hpp>
-#include <nlohmann/json.hpp>
 #include <specdec/specdec.hpp>
 #include <string>
 #include <tokenizer.hpp>
@@ -32,14 +31,11 @@ constexpr std::size_t longest_draft = 12;
 constexpr std::size_t tokens_per_prompt = 80;
 
 /// Every task's first few prompts.
-std::vector<text> read_prompts(const std::string& models, const toy::tokenizer& tokenizer, std::size_t per_task) {
+std::vector<text> first_prompts(const std::string& models, const toy::tokenizer& tokenizer, std::size_t per_task) {
   std::vector<text> prompts;
   std::map<std::string, std::size_t> taken;
-  std::ifstream file(models + "/prompts.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    const auto entry = nlohmann::json::parse(line);
-    if (taken[entry.at("task")]++ < per_task)
-      prompts.push_back(tokenizer.encode(entry.at("prompt").get<std::string>()));
+  for (const measurement::prompt& one : measurement::read_prompts(models + "/prompts.jsonl")) {
+    if (taken[one.task]++ < per_task) prompts.push_back(tokenizer.encode(one.text));
   }
   return prompts;
 }
@@ -153,7 +149,7 @@ int main(int argc, char** argv) {
     const std::size_t prompts_per_task = argc > 2 ? std::stoul(argv[2]) : 3;
     const toy::gguf_file file(models + "/target.gguf");
     const toy::tokenizer tokenizer(file);
-    const auto prompts = read_prompts(models, tokenizer, prompts_per_task);
+    const auto prompts = first_prompts(models, tokenizer, prompts_per_task);
     const toy::model draft(models + "/draft.gguf");
     fmt::print("{} prompts, {} tokens each, target with ballast to {} M parameters\n\n", prompts.size(),
                tokens_per_prompt, ballast / 1'000'000);

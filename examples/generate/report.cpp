@@ -1,7 +1,6 @@
 #include "report.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <string_view>
 #include <utility>
@@ -9,33 +8,20 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <program/text.hpp>
+
 namespace generate {
 namespace {
+
+using program::bar;
+using program::milliseconds;
+using program::parameters;
+using program::percent;
 
 std::string count(std::size_t value) { return fmt::format("{}", fmt::group_digits(value)); }
 
 std::string rate(double value) {
   return value < 100 ? fmt::format("{:.1f}", value) : count(static_cast<std::size_t>(std::llround(value)));
-}
-
-std::string milliseconds(double seconds) {
-  const double ms = seconds * 1e3;
-  return fmt::format("{:.{}f} ms", ms, ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
-}
-
-std::string parameters(std::size_t value) {
-  const auto number = static_cast<double>(value);
-  return number < 1e9 ? fmt::format("{:.{}f}M", number / 1e6, number < 1e8 ? 1 : 0)
-                      : fmt::format("{:.2f}G", number / 1e9);
-}
-
-// A bar of at most `width` columns, in eighths of a column.
-std::string bar(double share, std::size_t width) {
-  constexpr std::array<std::string_view, 8> parts{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const auto eighths = static_cast<std::size_t>(std::lround(share * 8 * static_cast<double>(width)));
-  std::string result;
-  for (std::size_t i = 0; i < eighths / 8; ++i) result += "█";
-  return result.append(parts[eighths % 8]);
 }
 
 std::string ordinal(std::size_t number) {
@@ -47,8 +33,6 @@ std::string ordinal(std::size_t number) {
 std::string plural(std::size_t number, std::string_view noun) {
   return fmt::format("{} {}{}", count(number), noun, number == 1 ? "" : "s");
 }
-
-std::string percent(double share) { return fmt::format("{:.0f}%", 100 * share); }
 
 std::string describe(const language_model& one) {
   return fmt::format("{}, {} parameters", one.path.filename().string(), parameters(one.model.parameter_count()));
