@@ -19,8 +19,6 @@ class terminal {
   terminal(std::FILE* stream, bool color_allowed);
 
   [[nodiscard]] bool color() const noexcept { return color_; }
-  /// Whether a person sees it, and a line can be written over.
-  [[nodiscard]] bool is_terminal() const noexcept { return is_terminal_; }
 
   /// The text in its colour, or as it is.
   [[nodiscard]] std::string styled(style as, std::string_view text) const;
