@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include <program/values.hpp>
+#include <study/lists.hpp>
 
 namespace acceptance {
 namespace {
@@ -51,24 +52,6 @@ pictures (SVG and PNG) are made of it at the end.
 // The methods that the default study compares: one that drafts a fixed number of tokens, one that knows when to end,
 // one without a model.
 constexpr std::array<std::string_view, 3> usual_methods{"rejection", "assisted", "prompt_lookup"};
-
-std::vector<std::string> parts_of(std::string_view name, std::string_view list) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t comma = list.find(',');
-    parts.emplace_back(list.substr(0, comma));
-    if (parts.back().empty())
-      throw usage_error(fmt::format("{}: expected a list such as a,b,c; got an empty part", name));
-    if (comma == std::string_view::npos) return parts;
-    list.remove_prefix(comma + 1);
-  }
-}
-
-template <class Value>
-void require_no_twice(std::string_view name, const std::vector<Value>& sorted) {
-  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice != sorted.end()) throw usage_error(fmt::format("{}: expected each once; got {} twice", name, *twice));
-}
 
 std::string help() {
   const options defaults;
@@ -130,32 +113,20 @@ std::optional<options> parse(int argc, const char* const* argv) {
       }
     }
   } else {
-    for (const std::string& name : parts_of("--methods", methods)) {
-      const measurement::method& method = measurement::find_method(name);
-      if (method.drafts_with == measurement::draft_source::nothing) {
-        throw usage_error(fmt::format("--methods: expected methods that draft; got '{}'", name));
-      }
-      result.methods.push_back(&method);
-    }
+    result.methods = study::parse_methods(methods);
   }
   constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
   if (!gammas_given.empty()) {
-    result.gammas.clear();
-    for (const std::string& gamma : parts_of("--gammas", gammas)) {
+    result.gammas = study::parse_list("--gammas", gammas, [](std::string_view text) {
       constexpr std::size_t most = measurement::most_drafted;
-      result.gammas.push_back(
-          parse_number<std::size_t>("--gammas", gamma, 1, most, fmt::format("numbers of tokens, 1 to {}", most)));
-    }
+      return parse_number<std::size_t>("--gammas", text, 1, most, fmt::format("numbers of tokens, 1 to {}", most));
+    });
     std::sort(result.gammas.begin(), result.gammas.end());
   }
-  if (!temperatures_given.empty()) {
-    result.temperatures.clear();
-    for (const std::string& temperature : parts_of("--temps", temperatures)) {
-      result.temperatures.push_back(parse_number<double>("--temps", temperature, 0, 100, "temperatures, 0 to 100"));
-    }
-    std::sort(result.temperatures.begin(), result.temperatures.end());
+  if (!temperatures_given.empty()) result.temperatures = study::parse_temperatures(temperatures);
+  if (!tasks_given.empty()) {
+    result.tasks = study::parse_list("--tasks", tasks, [](std::string_view task) { return std::string(task); });
   }
-  if (!tasks_given.empty()) result.tasks = parts_of("--tasks", tasks);
   const auto number = [&](const CLI::Option& given, const char* name, const std::string& text, std::size_t least,
                           std::size_t& value) {
     if (given.empty()) return;
@@ -171,15 +142,6 @@ std::optional<options> parse(int argc, const char* const* argv) {
                                               "a whole number from 0 up");
   }
   result.output = output;
-  require_no_twice("--gammas", result.gammas);
-  require_no_twice("--temps", result.temperatures);
-  std::vector<std::string_view> names;
-  for (const measurement::method* method : result.methods) names.push_back(method->name);
-  std::sort(names.begin(), names.end());
-  require_no_twice("--methods", names);
-  std::vector<std::string> sorted_tasks = result.tasks;
-  std::sort(sorted_tasks.begin(), sorted_tasks.end());
-  require_no_twice("--tasks", sorted_tasks);
   return result;
 }
 

@@ -212,13 +212,14 @@ picture acceptance_picture(const cells& all, const options& asked, const std::ve
       commands += last_row ? "set format x \"%g\"\nset xlabel \"position in the draft\" offset 0,0.2\n"
                            : "set format x \"\"\nunset xlabel\n";
       commands += row == 0
-                      ? fmt::format("set label 1 \"{}\" at graph 0.5, graph 1.07 center font \",14\"\n", tasks[column])
+                      ? fmt::format("set label 1 \"{{/:Bold {}}}\" at graph 0.5, graph 1.08 center\n", tasks[column])
                       : "unset label 1\n";
       commands += fmt::format("set label 2 \"{}\" at graph 0.97, graph 0.06 right textcolor rgb \"#505050\"\n",
                               temperature_title(asked.temperatures[row]));
-      commands += first ? fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal samplen 2\n",
-                                      panels.screen_y(16))
-                        : "unset key\n";
+      commands +=
+          first ? fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal maxrows 1 samplen 2\n",
+                              panels.screen_y(16))
+                : "unset key\n";
       std::vector<std::string> curves;
       for (const auto& [how, name] : drawn[{asked.temperatures[row], tasks[column]}]) {
         const look as = look_of(how->name);
@@ -288,7 +289,7 @@ class gamma_picture {
     for (std::size_t column = 0; column < asked_->temperatures.size(); ++column) {
       const double temperature = asked_->temperatures[column];
       commands += panels_.place(column, 0);
-      commands += fmt::format("set label 1 \"{}\" at graph 0.5, graph 1.05 center font \",14\"\n",
+      commands += fmt::format("set label 1 \"{{/:Bold {}}}\" at graph 0.5, graph 1.06 center\n",
                               temperature_title(temperature));
       commands += column == 0 ? fmt::format("set ylabel \"{}\" offset 0.5,0\n", y_label_) : "unset ylabel\n";
       std::vector<const entry*> here;
@@ -312,8 +313,9 @@ class gamma_picture {
         }
       }
       if (column == 0) {
-        commands += fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal samplen 3\n",
-                                panels_.screen_y(16));
+        commands +=
+            fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal maxrows 1 samplen 3 width -1\n",
+                        panels_.screen_y(16));
         for (const curve& one : legend) {
           curves += fmt::format("{}NaN {} lc rgb \"#505050\" title \"{}\"", curves.empty() ? "" : ", \\\n  ", one.style,
                                 one.lines);
@@ -385,7 +387,7 @@ picture tokens_picture(const std::vector<series>& all, const options& asked) {
     }
     drawing.add(std::move(entry));
   }
-  std::vector<curve> legend{{"counted, 95 % interval", "with yerrorbars pt 7 ps 0.8 lw 1"}};
+  std::vector<curve> legend{{"counted, 95 % interval", "with points pt 7 ps 0.8 lw 1"}};
   if (any_told) {
     legend.push_back({fmt::format("told by the run with γ = {}", asked.gammas.back()), "with lines lw 2"});
     legend.push_back({"independent, with that run’s α", "with lines lw 1.5 dt (3,3)"});

@@ -49,7 +49,7 @@ contents read(const std::filesystem::path& path) {
       if (!line.is_object() || line.value("kind", "") != kind || line.value("version", 0) != version ||
           !line.contains("settings")) {
         throw std::runtime_error(
-            fmt::format("{}: expected a {}, version {}; it is none", path.string(), kind, version));
+            fmt::format("{}: expected an {}, version {}; it is none", path.string(), kind, version));
       }
       result.settings = line.at("settings");
       first = false;
@@ -64,21 +64,22 @@ contents read(const std::filesystem::path& path) {
     }
     at = result.bytes = end == std::string::npos ? text.size() : end + 1;
   }
-  if (first) throw std::runtime_error(fmt::format("{}: expected a {}; it is empty", path.string(), kind));
+  if (first) throw std::runtime_error(fmt::format("{}: expected an {}; it is empty", path.string(), kind));
   return result;
 }
 
 store::store(std::filesystem::path path, const json& settings) : path_(std::move(path)) {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path_, error);
-  const bool begun = !error && size > 0;
+  // A run that was killed while it wrote its first line has done nothing yet.
+  const bool begun = !error && size > 0 && program::read_file(path_.string()).find('\n') != std::string::npos;
   if (begun) {
     contents before = read(path_);
     require_same(path_, settings, before.settings, "");
     cells_ = std::move(before.found);
     if (before.bytes < size) std::filesystem::resize_file(path_, before.bytes);
   }
-  file_.reset(std::fopen(path_.c_str(), "ab"));
+  file_.reset(std::fopen(path_.c_str(), begun ? "ab" : "wb"));
   if (!file_) throw cannot(path_, "opened");
   if (!begun) write({{"kind", kind}, {"version", version}, {"settings", settings}});
 }
