@@ -3,12 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <functional>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,80 +37,6 @@ std::string shown(std::string_view name) {
   std::string text(name);
   std::replace(text.begin(), text.end(), '_', ' ');
   return text;
-}
-
-// Lengths on paper, in points.
-struct frame {
-  double left, right, top, bottom;
-};
-
-// Equal panels, and the margins that each has for its own.
-class grid {
- public:
-  grid(std::size_t columns, std::size_t rows, double panel_width, double panel_height, frame around, double gap_x,
-       double gap_y)
-      : panel_width_(panel_width), panel_height_(panel_height), around_(around), gap_x_(gap_x), gap_y_(gap_y) {
-    const auto c = static_cast<double>(columns), r = static_cast<double>(rows);
-    width_ = around.left + c * panel_width + (c - 1) * gap_x + around.right;
-    height_ = around.top + r * panel_height + (r - 1) * gap_y + around.bottom;
-  }
-
-  [[nodiscard]] int width() const { return static_cast<int>(std::lround(width_)); }
-  [[nodiscard]] int height() const { return static_cast<int>(std::lround(height_)); }
-  [[nodiscard]] double screen_y(double from_top) const { return 1 - from_top / height_; }
-
-  [[nodiscard]] std::string place(std::size_t column, std::size_t row) const {
-    const double left = around_.left + static_cast<double>(column) * (panel_width_ + gap_x_);
-    const double top = around_.top + static_cast<double>(row) * (panel_height_ + gap_y_);
-    return fmt::format(
-        "set lmargin at screen {:.4f}; set rmargin at screen {:.4f}\n"
-        "set tmargin at screen {:.4f}; set bmargin at screen {:.4f}\n",
-        left / width_, (left + panel_width_) / width_, 1 - top / height_, 1 - (top + panel_height_) / height_);
-  }
-
- private:
-  double panel_width_, panel_height_;
-  frame around_;
-  double gap_x_, gap_y_;
-  double width_ = 0, height_ = 0;
-};
-
-constexpr std::string_view plain_axes = R"(set encoding utf8
-set border 3 lc rgb "#606060" lw 1
-set tics nomirror out scale 0.6 textcolor rgb "#303030"
-set grid ytics lc rgb "#E4E4E4" lw 1 lt 1
-set style fill transparent solid 0.16 noborder
-)";
-
-// Moves places apart along an axis until each has its room, as little as possible and in their order.
-std::vector<double> spread(const std::vector<double>& wanted, double room) {
-  std::vector<std::size_t> order(wanted.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return wanted[a] < wanted[b]; });
-  // Neighbours that would overlap form a group around their mean.
-  struct group {
-    double sum = 0;
-    std::size_t count = 0;
-    [[nodiscard]] double middle() const { return sum / static_cast<double>(count); }
-  };
-  std::vector<group> groups;
-  for (const std::size_t i : order) {
-    groups.push_back({wanted[i], 1});
-    while (groups.size() > 1) {
-      const group &a = groups[groups.size() - 2], &b = groups.back();
-      if (b.middle() - a.middle() >= room * static_cast<double>(a.count + b.count) / 2) break;
-      groups[groups.size() - 2] = {a.sum + b.sum, a.count + b.count};
-      groups.pop_back();
-    }
-  }
-  std::vector<double> places(wanted.size());
-  std::size_t next = 0;
-  for (const group& one : groups) {
-    for (std::size_t i = 0; i < one.count; ++i) {
-      places[order[next++]] = one.middle() + room * (static_cast<double>(i) - static_cast<double>(one.count - 1) / 2);
-    }
-  }
-  return places;
 }
 
 // One method at one temperature, over all tasks asked for.
@@ -161,10 +82,6 @@ std::string temperature_title(double temperature) {
   return fmt::format("temperature {}{}", temperature, temperature == 0 ? " (greedy)" : "");
 }
 
-std::string data_block(const std::string& name, const std::string& lines) {
-  return fmt::format("${} << END\n{}END\n", name, lines);
-}
-
 picture acceptance_picture(const cells& all, const options& asked, const std::vector<std::string>& tasks) {
   // With fewer, the interval is as wide as the panel.
   constexpr std::uint64_t fewest_evaluated = 12;
@@ -196,14 +113,20 @@ picture acceptance_picture(const cells& all, const options& asked, const std::ve
     }
   }
   if (drawn.empty()) return {};
+  std::vector<legend_entry> shown_methods;
+  for (const method* how : asked.methods) {
+    const look as = look_of(how->name);
+    shown_methods.push_back({shown(how->name), std::string(as.color), as.point, "dt 1"});
+  }
+  const legend methods(panels, shown_methods);
   std::string commands = blocks + std::string(plain_axes);
   commands += "set multiplot\n";
   commands += fmt::format("set xrange [0.4:{}]; set yrange [0:1]\n", static_cast<double>(longest) + 0.6);
-  commands += longest <= 6 ? "set xtics 1\n" : "set xtics 2,2\n";
+  commands += longest <= 8 ? "set xtics 1\n" : "set xtics 1,2\n";
   commands += fmt::format(
       "set label 99 \"share of drafted tokens accepted, of those evaluated\" at screen {:.4f},0.5 "
       "center rotate by 90\n",
-      16.0 / panels.width());
+      panels.screen_x(16));
   for (std::size_t row = 0; row < asked.temperatures.size(); ++row) {
     for (std::size_t column = 0; column < tasks.size(); ++column) {
       const bool first = row == 0 && column == 0, last_row = row + 1 == asked.temperatures.size();
@@ -216,25 +139,25 @@ picture acceptance_picture(const cells& all, const options& asked, const std::ve
                       : "unset label 1\n";
       commands += fmt::format("set label 2 \"{}\" at graph 0.97, graph 0.06 right textcolor rgb \"#505050\"\n",
                               temperature_title(asked.temperatures[row]));
-      commands +=
-          first ? fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal maxrows 1 samplen 2\n",
-                              panels.screen_y(16))
-                : "unset key\n";
+      if (first) commands += methods.set();
+      // Side by side: intervals on top of each other could not be told apart.
+      constexpr double step = 0.16;
       std::vector<std::string> curves;
-      for (const auto& [how, name] : drawn[{asked.temperatures[row], tasks[column]}]) {
+      const auto& here = drawn[{asked.temperatures[row], tasks[column]}];
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        const auto& [how, name] = here[i];
         const look as = look_of(how->name);
-        curves.push_back(fmt::format("${} using 1:3:4 with filledcurves lc rgb \"#{}\" notitle", name, as.color));
+        const std::string x =
+            fmt::format("($1{:+.2f})", step * (static_cast<double>(i) - static_cast<double>(here.size() - 1) / 2));
+        curves.push_back(fmt::format("${} using {}:2 with lines lc rgb \"#{}\" lw 1.5", name, x, as.color));
+        curves.push_back(fmt::format("${} using {}:2:3:4 with yerrorbars lc rgb \"#{}\" lw 1 pt {} ps 0.6", name, x,
+                                     as.color, as.point));
       }
-      for (const auto& [how, name] : drawn[{asked.temperatures[row], tasks[column]}]) {
-        const look as = look_of(how->name);
-        curves.push_back(fmt::format("${} using 1:2 with linespoints lc rgb \"#{}\" lw 2 pt {} ps 0.6 title \"{}\"",
-                                     name, as.color, as.point, shown(how->name)));
-      }
-      if (curves.empty()) curves.emplace_back("NaN notitle");
+      if (curves.empty()) curves.emplace_back("NaN");
       commands += "plot ";
       for (std::size_t i = 0; i < curves.size(); ++i) commands += (i > 0 ? ", \\\n  " : "") + curves[i];
       commands += '\n';
-      if (first) commands += "unset label 99\n";
+      if (first) commands += "unset label 99\n" + methods.unset();
     }
   }
   return {"acceptance", panels.width(), panels.height(), commands + "unset multiplot\n"};
@@ -264,9 +187,9 @@ class gamma_picture {
   };
   void add(entry one) { entries_.push_back(std::move(one)); }
 
-  /// @param legend  titles and styles for the kinds of curve, in grey
-  [[nodiscard]] picture drawn(const std::vector<curve>& legend, const std::string& extra) const {
+  [[nodiscard]] picture drawn(const std::vector<legend_entry>& kinds, const std::string& extra) const {
     if (entries_.empty()) return {};
+    const legend above(panels_, kinds);
     double highest = 0;
     for (const entry& one : entries_) highest = std::max(highest, one.highest);
     // The next round number above.
@@ -308,22 +231,13 @@ class gamma_picture {
         for (const curve& one : here[i]->curves) {
           const std::string block = fmt::format("g{}", blocks.size());
           blocks += data_block(block, one.lines);
-          curves += fmt::format("{}${} using {} lc rgb \"#{}\" notitle", curves.empty() ? "" : ", \\\n  ", block,
+          curves += fmt::format("{}${} using {} lc rgb \"#{}\"", curves.empty() ? "" : ", \\\n  ", block,
                                 fmt::format(fmt::runtime(one.style), fmt::arg("point", as.point)), as.color);
         }
       }
-      if (column == 0) {
-        commands +=
-            fmt::format("set key at screen 0.5, screen {:.4f} center center horizontal maxrows 1 samplen 3 width -1\n",
-                        panels_.screen_y(16));
-        for (const curve& one : legend) {
-          curves += fmt::format("{}NaN {} lc rgb \"#505050\" title \"{}\"", curves.empty() ? "" : ", \\\n  ", one.style,
-                                one.lines);
-        }
-      } else {
-        commands += "unset key\n";
-      }
-      commands += "plot " + (curves.empty() ? "NaN notitle" : curves) + '\n';
+      if (column == 0) commands += above.set();
+      commands += "plot " + (curves.empty() ? "NaN" : curves) + '\n';
+      if (column == 0) commands += above.unset();
       for (std::size_t i = 0; i < here.size(); ++i) commands += fmt::format("unset label {}\n", 10 + i);
     }
     return {name_, panels_.width(), panels_.height(), blocks + commands + "unset multiplot\n"};
@@ -336,6 +250,7 @@ class gamma_picture {
   std::vector<entry> entries_;
 };
 
+constexpr const char* grey = "505050";
 constexpr std::string_view counted_style = "1:2 with points pt {point} ps 0.8";
 constexpr std::string_view told_style = "1:2 with lines lw 2 dt 1";
 constexpr std::string_view formula_style = "1:2 with lines lw 1.5 dt (3,3)";
@@ -387,12 +302,12 @@ picture tokens_picture(const std::vector<series>& all, const options& asked) {
     }
     drawing.add(std::move(entry));
   }
-  std::vector<curve> legend{{"counted, 95 % interval", "with points pt 7 ps 0.8 lw 1"}};
+  std::vector<legend_entry> kinds{{"counted, with 95 % interval", grey, 7, ""}};
   if (any_told) {
-    legend.push_back({fmt::format("told by the run with γ = {}", asked.gammas.back()), "with lines lw 2"});
-    legend.push_back({"independent, with that run’s α", "with lines lw 1.5 dt (3,3)"});
+    kinds.push_back({fmt::format("told by the run with γ = {}", asked.gammas.back()), grey, 0, "dt 1"});
+    kinds.push_back({"i.i.d. formula with that run’s α", grey, 0, "dt (3,3)"});
   }
-  return drawing.drawn(legend, "");
+  return drawing.drawn(kinds, "");
 }
 
 picture speedup_picture(const std::vector<series>& all, const options& asked, std::string_view weights,
@@ -412,9 +327,8 @@ picture speedup_picture(const std::vector<series>& all, const options& asked, st
     }
     if (!measured.lines.empty()) drawing.add({one.how, one.temperature, {predicted, measured}, end, highest});
   }
-  return drawing.drawn(
-      {{"measured", "with points pt 7 ps 0.8"}, {"predicted from the parts’ costs", "with lines lw 2"}},
-      "set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lc rgb \"#909090\" lw 1 back\n");
+  return drawing.drawn({{"measured", grey, 7, ""}, {"predicted from the costs of the parts", grey, 0, "dt 1"}},
+                       "set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lc rgb \"#909090\" lw 1 back\n");
 }
 
 }  // namespace
@@ -426,36 +340,6 @@ std::vector<picture> pictures_of(const cells& all, const options& asked, const s
                                 speedup_picture(curves, asked, weights, target_size)};
   std::erase_if(pictures, [](const picture& one) { return one.commands.empty(); });
   return pictures;
-}
-
-std::string draw(const std::vector<picture>& pictures, const std::filesystem::path& folder) {
-  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) {
-    return "gnuplot is missing, so there are no pictures: install gnuplot-nox, then --plot-only draws them";
-  }
-  for (const picture& one : pictures) {
-    const std::filesystem::path script = folder / (one.name + ".gnuplot");
-    std::ofstream file(script);
-    file << fmt::format("set terminal svg size {},{} font \"Helvetica,12\" background rgb \"white\" dynamic\n",
-                        one.width, one.height)
-         << "set output \"" << one.name << ".svg\"\n"
-         << one.commands << "set output\nreset\n"
-         << fmt::format("set terminal pngcairo size {},{} font \"Sans,9\" fontscale 2 linewidth 2 pointscale 2\n",
-                        2 * one.width, 2 * one.height)
-         << "set output \"" << one.name << ".png\"\n"
-         << one.commands << "set output\n";
-    file.close();
-    const auto quoted = [](const std::string& text) {
-      std::string result = "'";
-      for (const char c : text) c == '\'' ? result.append("'\\''") : result.append(1, c);
-      return result += "'";
-    };
-    const std::string command =
-        fmt::format("cd {} && gnuplot {}", quoted(folder.string()), quoted(script.filename().string()));
-    if (!file || std::system(command.c_str()) != 0) {
-      throw std::runtime_error(fmt::format("{}: gnuplot could not draw it", script.string()));
-    }
-  }
-  return "";
 }
 
 }  // namespace acceptance

@@ -2,24 +2,17 @@
 #define ACCEPTANCE_PLOTS_HPP
 
 /// @file
-/// The study as pictures, drawn by gnuplot.
+/// The study as pictures.
 
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "drawing.hpp"
 #include "options.hpp"
 #include "store.hpp"
 
 namespace acceptance {
-
-/// A picture as gnuplot's commands, its data within, without terminal and output.
-struct picture {
-  std::string name;           ///< of its files, without extension
-  int width = 0, height = 0;  ///< in points
-  std::string commands;
-};
 
 /// The pictures of the cells that the options ask for; those that have no data are left out.
 ///
@@ -34,10 +27,6 @@ struct picture {
 [[nodiscard]] std::vector<picture> pictures_of(const cells& all, const options& asked,
                                                const std::vector<std::string>& tasks, std::string_view weights,
                                                std::string_view target_size);
-
-/// Draws them into the folder, each as SVG and PNG; returns what is missing to do so, in words, or nothing.
-/// Throws std::runtime_error if gnuplot fails.
-[[nodiscard]] std::string draw(const std::vector<picture>& pictures, const std::filesystem::path& folder);
 
 }  // namespace acceptance
 

@@ -59,6 +59,8 @@ study::study(const options& asked)
       large_(asked.weights, asked.timed_rounds > 0 ? asked.ballast : 0, 0),
       prompts_(
           ::study::bundled_prompts(small_.pair_for(measurement::methods().front()).target.tokenizer, asked.prompts)) {
+  // What cannot be loaded should not come up after half an hour.
+  for (const method* one : asked_.methods) (void)small_.pair_for(*one);
   if (asked_.tasks.empty()) {
     for (const auto& [task, prompts] : prompts_) asked_.tasks.push_back(task);
   }

@@ -23,6 +23,11 @@ double comparison::predicted() const { return predicted_speedup(record.counts, r
 
 contest::contest(const options& asked, toy::weight_format weights)
     : asked_(asked), weights_(weights), small_(weights, 0, 1), large_(weights, asked.ballast, 0) {
+  // What cannot be loaded should not come up after half an hour.
+  for (const method* one : asked.methods) {
+    (void)small_.pair_for(*one);
+    (void)timed_shelf(*one).pair_for(*one);
+  }
   const auto& tokenizer = small_.pair_for(measurement::methods().front()).target.tokenizer;
   // Task by task in turns: a few rounds on the first texts are rounds of every task.
   const ::study::prompts_by_task by_task = ::study::bundled_prompts(tokenizer, asked.prompts);

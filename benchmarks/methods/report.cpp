@@ -22,6 +22,8 @@ constexpr std::array headlines{
     headline{"lenient", "3.1x", "Leviathan et al. 2023, l = 0.5 at temperature 1"},
     headline{"assisted", "1.5x", "as in Spec-Bench, Vicuna 7B to 33B: 1.52x to 1.57x"},
     headline{"prompt_lookup", "2-4x", "Saxena 2023, where the answer repeats the question; Spec-Bench: 1.4-1.66x"},
+    headline{"universal", "to 2.8x", "Timor et al. 2025, the best of their three ways over two vocabularies"},
+    headline{"translated", "to 2.8x", "Timor et al. 2025, the same"},
     headline{"ngram", "1.25x", "Leviathan et al. 2023, bigrams with alpha 0.2, by its formula"},
     headline{"big_little", "2.12x", "Kim et al. 2023"},
     headline{"draft_verify", "1.99x", "Zhang et al. 2024"},

@@ -20,7 +20,7 @@ std::filesystem::path draft_of(const measurement::method& method) {
   switch (method.drafts_with) {
     case draft_source::model:
       return models_folder() / "draft.gguf";
-    case draft_source::translated_model:
+    case draft_source::foreign_model:
       return models_folder() / "draft-1k.gguf";
     default:
       return {};

@@ -177,7 +177,9 @@ race_record race::run(std::span<const specdec::token_id> prompt, std::uint32_t s
 void race::probe(std::size_t before, std::size_t earlier, race_record& record) {
   const std::span<const specdec::token_id> text = speculative_.text().tokens();
   const auto request_at = [&](std::size_t size) {
-    const std::size_t most = std::min(gamma_, twin_target_.capacity() - size);
+    // As the session asks: the text's last token is never drafted, nor what finds no room.
+    const std::size_t end = text.size() - speculative_.text().generated().size() + speculative_.text().options().max_tokens;
+    const std::size_t most = std::min({gamma_, twin_target_.capacity() - size, end - size - 1});
     return specdec::draft_request{.context = text.first(size),
                                   .max_depth = most,
                                   .max_nodes = most,
