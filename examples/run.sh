@@ -3,10 +3,31 @@
 #
 #   bash examples/run.sh                          the demonstration
 #   bash examples/run.sh -p "Once upon a time"    only `generate`, with these arguments (--help lists them)
+#   bash examples/run.sh doctor                   another program: doctor, layer_search, or a method such as chen
 #
 # Starts from a bare Debian 12 or Ubuntu 24.04: missing packages are installed (install_packages.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+program=generate
+if (($# > 0)) && [[ $1 != -* ]]; then
+  program=$1
+  shift
+  case $program in
+    doctor | generate | hello | layer_search) target=$program ;;
+    *) target=method_$program ;;
+  esac
+  if [[ $target == method_* && ! -f examples/methods/$program.cpp ]]; then
+    methods=$(basename -s .cpp -a examples/methods/*.cpp | paste -sd ' ')
+    printf 'run.sh: expected one of: doctor generate hello layer_search %s; got %s\n' "$methods" "$program" >&2
+    exit 2
+  fi
+  only=yes
+else
+  target=generate
+  only=
+  (($# == 0)) || only=yes
+fi
 
 start() {
   printf '\n%s\n\n' "== $*"
@@ -19,15 +40,19 @@ printf "Building\n" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { cmake --preset release -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_BUILD_BENCHMARKS=OFF &&
-  cmake --build --preset release --target hello generate; } >"$log" 2>&1; then
+  cmake --build --preset release --target hello "$target"; } >"$log" 2>&1; then
   cat "$log" >&2
   printf 'run.sh: the examples could not be built; the messages are above\n' >&2
   exit 1
 fi
 programs=build/release/examples
 
-if (($# > 0)); then
-  "$programs/generate/generate" "$@"
+if [[ -n $only ]]; then
+  case $target in
+    hello) "$programs/hello" ;;
+    method_*) "$programs/methods/$program" "$@" ;;
+    *) "$programs/$program/$program" "$@" ;;
+  esac
   exit
 fi
 
@@ -44,5 +69,6 @@ start 'generate: the same text from a target of 150M parameters'
 cat <<'END'
 
 Try it with a text of your own:  bash examples/run.sh -p "Once upon a time"
-All options:                     bash examples/run.sh --help
+All options and methods:         bash examples/run.sh --help
+Does it pay with your models?    bash examples/run.sh doctor TARGET.gguf DRAFT.gguf
 END
