@@ -238,8 +238,8 @@ class draft {
     const std::size_t child_depth = depth(parent) + 1;
     const token_id token = chance.draw(key_of(child_depth, purpose::draft), q);
     const record added{parent, no_node, static_cast<std::uint32_t>(child_depth), ids_.size(), weights_.size(), q};
-    append(ids_, q.ids());
-    append(weights_, q.weights());
+    append_to(ids_, q.ids());
+    append_to(weights_, q.weights());
     nodes_.push_back(added);
     tokens_.push_back(token);
     const auto child = static_cast<node_id>(size());

@@ -30,7 +30,7 @@ template <class T>
 
 /// Copies elements behind the last. Precondition: they are not the vector's own.
 template <class T>
-void append(std::vector<T>& vector, std::span<const std::type_identity_t<T>> further) {
+void append_to(std::vector<T>& vector, std::span<const std::type_identity_t<T>> further) {
   const std::size_t size = vector.size();
   vector.resize(size + further.size());
   std::copy(further.data(), further.data() + further.size(), vector.data() + size);

@@ -64,7 +64,7 @@ class delivery {
     tokens_.push_back(token);
     sizes_.push_back(bytes.size());
     bytes_.append(bytes);
-    append(candidates_, top);
+    append_to(candidates_, top);
     match_ = watch_.push(token.id, bytes);
     return match_.has_value();
   }

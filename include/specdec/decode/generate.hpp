@@ -182,9 +182,9 @@ generation speculative_generate(Target& target, Draft& draft, std::span<const to
     text.begin(prompt);
     result.candidates_per_token = options.top_log_probabilities;
     const auto collect = [&](const outcome& out) {
-      append(result.tokens, out.tokens);
+      append_to(result.tokens, out.tokens);
       result.text += out.text;
-      append(result.candidates, out.top.entries());
+      append_to(result.candidates, out.top.entries());
       return sink(out);
     };
     speculative_generate(text, target, draft, collect, request_to_stop);

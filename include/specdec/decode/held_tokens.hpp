@@ -48,7 +48,7 @@ class held_tokens {
   void reserve(std::size_t size) { reserve_at_least(tokens_, size); }
 
   /// To be called after the model has taken the tokens.
-  void append(std::span<const token_id> tokens) { specdec::append(tokens_, tokens); }
+  void append(std::span<const token_id> tokens) { append_to(tokens_, tokens); }
 
  private:
   std::vector<token_id> tokens_;

@@ -105,7 +105,7 @@ class session {
     for (const token_id token : further) require_token(token, law_.vocab_size(), "the appended text");
     require_room(committed_.size() + further.size(), "the text");
     std::vector<token_id> text = committed_;
-    specdec::append(text, further);
+    append_to(text, further);
     start(std::move(text));
   }
 
@@ -145,8 +145,8 @@ class session {
   [[nodiscard]] std::vector<std::byte> snapshot() const {
     session_state state = {committed_,       prompt_size_, round_,      status_, fault_,
                            faulty_position_, stop_index_,  statistics_, {},      {}};
-    specdec::append(state.waiting, delivery_.waiting());
-    specdec::append(state.waiting_top, delivery_.waiting_top().entries());
+    append_to(state.waiting, delivery_.waiting());
+    append_to(state.waiting_top, delivery_.waiting_top().entries());
     return to_bytes(state, law_.vocab_size(), options_);
   }
 
@@ -381,8 +381,8 @@ class session {
     const std::size_t held = std::min(shared, committed_.size() - 1);
     target_holds_.truncate(held);
     feed_.clear();
-    specdec::append(feed_, tokens().subspan(held));
-    specdec::append(feed_, drafted.tokens());
+    append_to(feed_, tokens().subspan(held));
+    append_to(feed_, drafted.tokens());
     parents_.clear();
     for (node_id node = 1; node <= drafted.size(); ++node) parents_.push_back(drafted.parent(node));
 

@@ -9,6 +9,8 @@
 /// come to: NEON on AArch64. `scalar` takes one number at a time; it is all there is without vector extensions, and
 /// what the others are tested against.
 ///
+/// With SPECDEC_BASELINE_ONLY there is `baseline` alone; without vector extensions, `scalar`.
+///
 /// The environment variable SPECDEC_ISA forces one of them by name, for measurements and for hunting bugs. It is read
 /// when the first kernel runs.
 
@@ -103,17 +105,33 @@ struct kernels {
     return found;                                                                                                     \
   }
 
-SPECDEC_ENTRIES(scalar_entries, 0, , )
+// Which of them there are.
 #if defined(__GNUC__)
+#define SPECDEC_VECTORS 1
+#else
+#define SPECDEC_VECTORS 0
+#endif
+#if SPECDEC_VECTORS && defined(SPECDEC_BASELINE_ONLY)
+#define SPECDEC_SCALAR 0
+#else
+#define SPECDEC_SCALAR 1
+#endif
+#if SPECDEC_VECTORS && defined(__x86_64__) && !defined(SPECDEC_BASELINE_ONLY)
+#define SPECDEC_X86 1
+#else
+#define SPECDEC_X86 0
+#endif
+
+#if SPECDEC_SCALAR
+SPECDEC_ENTRIES(scalar_entries, 0, , )
+#endif
+#if SPECDEC_VECTORS
 SPECDEC_ENTRIES(baseline_entries, 16, , )
 #endif
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SPECDEC_X86 1
+#if SPECDEC_X86
 SPECDEC_ENTRIES(avx2_entries, 32, __attribute__((target("avx2"))), __builtin_ia32_vzeroupper())
 SPECDEC_ENTRIES(avx512_entries, 64, __attribute__((target("avx512f,avx512bw,avx512dq,popcnt"))),
                 __builtin_ia32_vzeroupper())
-#else
-#define SPECDEC_X86 0
 #endif
 #undef SPECDEC_ENTRIES
 
@@ -121,13 +139,9 @@ SPECDEC_ENTRIES(avx512_entries, 64, __attribute__((target("avx512f,avx512bw,avx5
 [[nodiscard]] inline bool supported(isa set) noexcept {
   switch (set) {
     case isa::scalar:
-      return true;
+      return SPECDEC_SCALAR != 0;
     case isa::baseline:
-#if defined(__GNUC__)
-      return true;
-#else
-      return false;
-#endif
+      return SPECDEC_VECTORS != 0;
 #if SPECDEC_X86
     case isa::avx2:
       return __builtin_cpu_supports("avx2") != 0;
@@ -178,10 +192,13 @@ template <class T>
     if (isa_in_use() == isa::avx2) return avx2_entries<T>::table;
   }
 #endif
-#if defined(__GNUC__)
-  if (isa_in_use() != isa::scalar) return baseline_entries<T>::table;
-#endif
+#if SPECDEC_SCALAR && SPECDEC_VECTORS
+  return isa_in_use() == isa::scalar ? scalar_entries<T>::table : baseline_entries<T>::table;
+#elif SPECDEC_SCALAR
   return scalar_entries<T>::table;
+#else
+  return baseline_entries<T>::table;
+#endif
 }
 
 /// The sum of weights, and whether they are legal. `size` is a multiple of `group_size`.
@@ -190,14 +207,20 @@ template <class T>
   if (isa_in_use() == isa::avx512) return total_weight_avx512_entries(weights, size);
   if (isa_in_use() == isa::avx2) return total_weight_avx2_entries(weights, size);
 #endif
-#if defined(__GNUC__)
-  if (isa_in_use() != isa::scalar) return total_weight_baseline_entries(weights, size);
-#endif
+#if SPECDEC_SCALAR && SPECDEC_VECTORS
+  return isa_in_use() == isa::scalar ? total_weight_scalar_entries(weights, size)
+                                     : total_weight_baseline_entries(weights, size);
+#elif SPECDEC_SCALAR
   return total_weight_scalar_entries(weights, size);
+#else
+  return total_weight_baseline_entries(weights, size);
+#endif
 }
 
 }  // namespace specdec::inline SPECDEC_ABI::detail
 
 #undef SPECDEC_X86
+#undef SPECDEC_SCALAR
+#undef SPECDEC_VECTORS
 
 #endif  // SPECDEC_DETAIL_DISPATCH_HPP

@@ -146,8 +146,8 @@ class model_drafter<Model, Policy> {
   [[nodiscard]] bool fits(std::span<const token_id> context, std::span<const token_id> drafted) {
     if constexpr (HasTextCapacity<Model>) {
       forced_text_.clear();
-      append(forced_text_, context);
-      append(forced_text_, drafted);
+      append_to(forced_text_, context);
+      append_to(forced_text_, drafted);
       return model_->capacity(view_of(forced_text_)) >= forced_text_.size();
     } else {
       return true;

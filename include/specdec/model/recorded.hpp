@@ -72,7 +72,7 @@ class recorded {
   decltype(auto) written_down(std::span<const token_id> tokens, const Call& call) {
     // Before the call, so that nothing can fail behind one that succeeded.
     reserve_at_least(tokens_, tokens_.size() + tokens.size());
-    append(tokens_, tokens);
+    append_to(tokens_, tokens);
     try {
       return call();
     } catch (...) {

@@ -134,7 +134,7 @@ class retokenized_text {
     blocks_.clear();
   }
 
-  void settle(std::span<const token_id> tokens) { append(settled_, tokens); }
+  void settle(std::span<const token_id> tokens) { append_to(settled_, tokens); }
 
   /// Appends the bytes of a target token: none of one that has a partner, or that its tokenizer does not know.
   void decode(token_id token, std::string& bytes) const {
@@ -202,9 +202,9 @@ class retokenized_text {
     }
     const auto [keep, take] = transition(r, window, from);
     r.tokens.resize(keep);
-    append(r.tokens, view_of(fresh_).subspan(take));
+    append_to(r.tokens, view_of(fresh_).subspan(take));
     r.ends.resize(keep);
-    append(r.ends, view_of(fresh_ends_).subspan(take));
+    append_to(r.ends, view_of(fresh_ends_).subspan(take));
     r.encoded = r.bytes.size();
   }
 

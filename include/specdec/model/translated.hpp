@@ -161,7 +161,7 @@ class translated {
     feed_.clear();
     for (const token_id token : tokens) {
       const auto parts = map_->to_draft(token);
-      append(feed_, parts);
+      append_to(feed_, parts);
     }
     reserve_at_least(tokens_, tokens_.size() + tokens.size());
     reserve_at_least(ends_, ends_.size() + tokens.size());

@@ -81,7 +81,7 @@ class vocabulary_map {
       }
       for (const token_id part : encoded) require_token(part, draft_size_, "what the draft's tokenizer encodes");
       if (encoded.empty()) encoded.push_back(unknown);
-      append(tokens_, view_of(encoded));
+      append_to(tokens_, view_of(encoded));
       ends_.push_back(tokens_.size());
       longest_ = std::max(longest_, encoded.size());
     }
