@@ -93,14 +93,11 @@ std::string notes(std::span<const comparison> all) {
       spreads.push_back((plain[plain.size() * 3 / 4] - plain[plain.size() / 4]) / plain[plain.size() / 2]);
   }
   if (lossy) text += "~ lossy: the text is not quite the target's\n";
-  if (unballasted) {
-    text += "* one thread and no ballast, which would be what is skipped:";
-    for (const comparison& one : all) {
-      if (one.ballast > 0 || std::find(told.begin(), told.end(), one.method->name) != told.end()) continue;
-      text += fmt::format("{} {} skips {}", told.empty() ? "" : ";", one.method->name, skipped_by(one.method->name));
-      told.push_back(one.method->name);
-    }
-    text += '\n';
+  if (unballasted) text += "* one thread and no ballast, which would be what is skipped:\n";
+  for (const comparison& one : all) {
+    if (one.ballast > 0 || std::find(told.begin(), told.end(), one.method->name) != told.end()) continue;
+    text += fmt::format("  {:<14} skips {}\n", one.method->name, skipped_by(one.method->name));
+    told.push_back(one.method->name);
   }
   if (!spreads.empty()) {
     std::sort(spreads.begin(), spreads.end());

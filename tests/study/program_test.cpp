@@ -182,7 +182,7 @@ TEST_F(Program, SayWhatTheyExpect) {
 }
 
 TEST_F(Program, MethodsComparesEachWithPlainDecoding) {
-  const arguments quick{"--methods", "rejection,big_little,early_exit",
+  const arguments quick{"--methods", "rejection,big_little,early_exit,draft_verify",
                         "--weights", "f32",
                         "--temps",   "0",
                         "--prompts", "1",
@@ -193,7 +193,7 @@ TEST_F(Program, MethodsComparesEachWithPlainDecoding) {
   with_json.push_back("--json");
   ASSERT_EQ(run(SPECDEC_METHODS, with_json), 0) << err();
   const json all = json::parse(out());
-  ASSERT_EQ(all.at("methods").size(), 3U);
+  ASSERT_EQ(all.at("methods").size(), 4U);
   const double perplexity = all.at("plain").at(0).at("target_perplexity");
   EXPECT_EQ(all.at("plain").at(0).at("target_agreement"), 1.0);
   for (const json& one : all.at("methods")) {
@@ -204,8 +204,9 @@ TEST_F(Program, MethodsComparesEachWithPlainDecoding) {
     if (one.at("lossless")) {
       EXPECT_NEAR(one.at("target_perplexity"), perplexity, 1e-9) << one.at("method");
     }
-    EXPECT_EQ(one.contains("skips"), one.at("method") == "early_exit");
-    EXPECT_EQ(one.at("ballast"), one.at("method") == "early_exit" ? 0 : 6'000'000);
+    const bool drafts_itself = one.at("method") == "early_exit" || one.at("method") == "draft_verify";
+    EXPECT_EQ(one.contains("skips"), drafts_itself);
+    EXPECT_EQ(one.at("ballast"), drafts_itself ? 0 : 6'000'000);
   }
   ASSERT_EQ(run(SPECDEC_METHODS, quick), 0) << err();
   std::istringstream lines(out());
