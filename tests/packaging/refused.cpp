@@ -160,11 +160,12 @@ struct model_in_layers {
 #ifndef REFUSED_TOKENS
   std::span<const token_id> tokens() const;
 #endif
-  rows<8> decode(std::span<const token_id> tokens, std::size_t count);
+  specdec::logits_view<float> decode(std::span<const token_id> tokens, std::size_t count);
 #if defined(REFUSED_SKIPPING_RESULT)
-  rows<9> decode(std::span<const token_id> tokens, std::size_t count, const specdec::layer_skip& skipped);
-#elif !defined(REFUSED_SKIPPING)
   rows<8> decode(std::span<const token_id> tokens, std::size_t count, const specdec::layer_skip& skipped);
+#elif !defined(REFUSED_SKIPPING)
+  specdec::logits_view<float> decode(std::span<const token_id> tokens, std::size_t count,
+                                     const specdec::layer_skip& skipped);
 #endif
   void truncate(std::size_t n);
 };
