@@ -37,9 +37,9 @@ prompts_by_task bundled_prompts(const toy::tokenizer& tokenizer, std::size_t per
 }
 
 model_shelf::model_shelf(toy::weight_format format, std::size_t ballast, unsigned threads)
-    : format_(format), ballast_(ballast), threads_(threads) {
-  pairs_.try_emplace(std::filesystem::path(),
-                     program::load_model(models_folder() / "target.gguf", {format, ballast, threads}), std::nullopt);
+    : format_(format), threads_(threads) {
+  const auto target = program::load_model(models_folder() / "target.gguf", {format, ballast, threads});
+  pairs_.emplace(std::filesystem::path(), measurement::model_pair{target, std::nullopt});
 }
 
 const measurement::model_pair& model_shelf::pair_for(const measurement::method& method) {

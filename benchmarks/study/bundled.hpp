@@ -40,7 +40,6 @@ class model_shelf {
 
  private:
   toy::weight_format format_;
-  std::size_t ballast_;
   unsigned threads_;
   std::map<std::filesystem::path, measurement::model_pair> pairs_;
 };
