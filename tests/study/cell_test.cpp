@@ -22,7 +22,7 @@ using namespace acceptance;
 findings some_findings(bool timed) {
   findings found;
   found.stats.reserve(2);
-  for (const std::size_t kept : {0, 2, 1, 2}) {
+  for (const std::size_t kept : {0U, 2U, 1U, 2U}) {
     found.stats.add_round(2, kept, kept < 2, false, kept + 1);
     found.counts.delivered += kept + 1;
   }

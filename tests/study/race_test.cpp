@@ -48,7 +48,7 @@ TEST(Speedup, IsWhatTheoryHasWhereEveryRoundDraftsAsMuch) {
   std::vector<timed_parts> parts(5, parts_of(gamma));
   specdec::statistics stats;
   stats.reserve(gamma);
-  for (const std::size_t kept : {0, 1, 4, 2, 4}) stats.add_round(gamma, kept, kept < gamma, false, kept + 1);
+  for (const std::size_t kept : {0U, 1U, 4U, 2U, 4U}) stats.add_round(gamma, kept, kept < gamma, false, kept + 1);
   const tally counts = study::shortened(stats, gamma);
   std::vector<double> survival, target;
   for (std::size_t i = 1; i <= gamma; ++i) survival.push_back(stats.survival(i));
@@ -64,7 +64,7 @@ TEST(Speedup, WeighsRoundsOfSeveralLengthsAndBearsABurst) {
   counts.delivered = 24;
   std::vector<timed_round> rounds;
   std::vector<timed_parts> parts;
-  for (const std::size_t drafted : {0, 3}) {
+  for (const std::size_t drafted : {0U, 3U}) {
     for (int i = 0; i < 5; ++i) {
       rounds.push_back(round_of(drafted));
       parts.push_back(parts_of(drafted));
@@ -84,7 +84,7 @@ TEST(Speedup, WeighsRoundsOfSeveralLengthsAndBearsABurst) {
 TEST(Shortened, IsTheMeanOfTheShorterDrafts) {
   specdec::statistics stats;
   stats.reserve(3);
-  for (const std::size_t kept : {0, 3, 1, 3}) stats.add_round(3, kept, kept < 3, false, kept + 1);
+  for (const std::size_t kept : {0U, 3U, 1U, 3U}) stats.add_round(3, kept, kept < 3, false, kept + 1);
   const tally two = study::shortened(stats, 2);
   EXPECT_EQ(two.rounds(), two.drafted.at(2));
   EXPECT_NEAR(static_cast<double>(two.delivered) / static_cast<double>(two.rounds()), 1 + 0.75 + 0.5, 1e-6);
