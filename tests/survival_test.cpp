@@ -45,7 +45,9 @@ class bounded_model : public specdec::testing::law_model<Law> {
 
 /// Depends on the last two tokens only, so that its text repeats itself and lookups find something.
 auto law_of_pairs(std::uint64_t seed) {
-  return [law = laws::hashed(vocab_size, seed)](laws::text_view text) { return law(text.last(2)); };
+  return [law = laws::hashed(vocab_size, seed)](laws::text_view text) {
+    return law(text.last(std::min<std::size_t>(2, text.size())));
+  };
 }
 token_id mode_of(const laws::probabilities& p) {
   return static_cast<token_id>(std::max_element(p.begin(), p.end()) - p.begin());
