@@ -65,7 +65,6 @@ set border 3 lc rgb "#606060" lw 1
 set tics nomirror out scale 0.6 textcolor rgb "#303030"
 set grid ytics lc rgb "#E4E4E4" lw 1 lt 1
 set errorbars small
-set pointintervalbox 0
 set key off
 )";
 

@@ -83,8 +83,8 @@ std::string temperature_title(double temperature) {
 }
 
 picture acceptance_picture(const cells& all, const options& asked, const std::vector<std::string>& tasks) {
-  // With fewer, the interval is half as wide as the panel is high.
-  constexpr std::uint64_t fewest_evaluated = 24;
+  // With fewer, the interval is as wide as the panel.
+  constexpr std::uint64_t fewest_evaluated = 12;
   const grid panels(tasks.size(), asked.temperatures.size(), 190, 150, {78, 16, 58, 50}, 16, 20);
   std::string blocks, plots;
   std::size_t longest = 1;
