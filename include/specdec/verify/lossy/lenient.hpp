@@ -22,7 +22,7 @@
 #include "../../message.hpp"
 #include "../../proposal.hpp"
 #include "../../sampling/law.hpp"
-#include "../../sampling/residual.hpp"
+#include "../rejection.hpp"
 #include "../verdict.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -49,29 +49,7 @@ class lenient {
   template <LogitsRows Rows, Chance C>
   [[nodiscard]] verdict operator()(const draft& drafted, const Rows& rows, law& target, C& chance) const {
     if (target.params().temperature == 0) return choose(drafted, rows, target);
-    node_id here = root;
-    for (;;) {
-      const std::size_t depth = drafted.depth(here) + 1;
-      const node_id child = drafted.first_child(here);
-      if (child != no_node) {
-        const token_id x = drafted.token(child);
-        const double q = lenience_ * drafted.law_of(child).probability(x);
-        if (target.accepts(rows, here, x, q, drafted.key_of(depth, purpose::accept), chance)) {
-          here = child;
-          continue;
-        }
-      }
-      const auto p = target.at(rows, here);
-      if (!p.valid()) return {.kept = here, .fault = p.fault(), .faulty_row = here};
-      if (child == no_node) {
-        return {.kept = here, .next = chance.draw(drafted.key_of(depth, purpose::bonus), p)};
-      }
-      const residual left(p, drafted.law_of(child));
-      return {.kept = here,
-              .next = chance.draw(drafted.key_of(depth, purpose::residual), left),
-              .rejected = true,
-              .fell_back = left.fell_back()};
-    }
+    return reject_along_chain(drafted, rows, target, chance, lenience_);
   }
 
  private:
