@@ -123,6 +123,31 @@ concept SkipsLayers = CausalModel<M> &&
   { model.decode(tokens, n, skipped) } -> std::same_as<decltype(model.decode(tokens, n))>;
 };
 
+/// A model that scores a tree of tokens in one call: several texts that share their beginning.
+///
+/// The nodes of a tree hang below the last token of the context. They are numbered from 1 in the order in which they
+/// came, over several calls; 0 stands for that last token. They are no part of the context: size() and tokens() do not
+/// count them, though they take up capacity(). Every call that changes the context forgets them.
+///
+/// Requirements
+///  1. `model.decode_tree(tokens, parents, rows)`: the last parents.size() of `tokens` are nodes, parents[i] being the
+///     parent of the i-th of them, a lower number. What stands before them is appended to the context, as by decode. It
+///     returns what decode(tokens, rows) does, where every node is scored behind the context and the path to it alone.
+///     A call with nothing but nodes goes on with the tree that there is, or begins one.
+///  2. `model.keep(path)` appends the tokens of `path` to the context, as if decode had been fed them: nodes from below
+///     the root downwards, each a child of the one before. It forgets all others. An empty path forgets them all.
+///  3. If either throws, requirement 5 of `CausalModel` holds, and the nodes are forgotten or what they were.
+///
+/// Preconditions: a tree needs a context of at least one token, before it or in the call.
+///
+/// Not required: the same bits for a row whatever the shape of the tree (without it, see `CausalModel`).
+template <class M>
+concept DecodesTrees = CausalModel<M> &&
+    requires(M& model, std::span<const token_id> tokens, std::span<const node_id> nodes, std::size_t rows) {
+  { model.decode_tree(tokens, nodes, rows) } -> std::same_as<decltype(model.decode(tokens, rows))>;
+  model.keep(nodes);
+};
+
 /// Anything that proposes tokens.
 ///
 /// Role: the cheap side of speculation. It is told the committed text and answers with tokens that may follow.
@@ -134,6 +159,8 @@ concept SkipsLayers = CausalModel<M> &&
 ///  2. All its randomness comes from `chance`, through `draft.extend`.
 ///  3. It depends on nothing but the request, its own parameters and what it has observed of earlier rounds
 ///     (`Observes`). A round that fails is asked for again, and the answer must then be the same.
+///  4. If it may give a token several children, `D::drafts_trees` is true, and the target must be one that
+///     `DecodesTrees`.
 ///
 /// A minimal drafter, which always proposes the last token again:
 /// @code
@@ -150,6 +177,12 @@ concept SkipsLayers = CausalModel<M> &&
 template <class D, class C = philox>
 concept Drafter = requires(D& drafter, const draft_request& request, C& chance, draft& answer) {
   drafter.propose(request, chance, answer);
+};
+
+/// A drafter whose drafts may branch.
+template <class D>
+concept DraftsTrees = requires {
+  requires bool(D::drafts_trees);
 };
 
 /// What `speculative_generate` takes as its draft: a causal model, which it lifts into a drafter, or a drafter.

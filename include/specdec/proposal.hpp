@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -138,6 +139,28 @@ class proposal {
     return -1;
   }
 
+  /// The token with the least noise over probability; see `RacingChance`. O(k), O(V) for a dense law.
+  template <class Noise>
+  [[nodiscard]] token_id race(const Noise& noise) const {
+    if (form_ == form::point_mass) return token_;
+    detail::race_leader leader;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      const token_id token = form_ == form::sparse ? ids_[i] : static_cast<token_id>(i);
+      if (weights_[i] > 0) detail::run(leader, noise, token, static_cast<double>(weights_[i]));
+    }
+    return leader.token;
+  }
+
+  /// The law over the same tokens with other weights, one for each of weights(); none if their sum is below what is
+  /// allowed. Preconditions: not a point mass; no weight is negative or NaN. O(size).
+  [[nodiscard]] std::optional<proposal> with_weights(std::span<const float> weights) const {
+    proposal q = *this;
+    q.weights_ = weights;
+    q.total_ = detail::total_weight_of(weights).sum;
+    if (!(q.total_ >= least_total)) return std::nullopt;
+    return q;
+  }
+
   /// The same law over other storage that holds the same ids and weights.
   [[nodiscard]] proposal rebound(std::span<const token_id> ids, std::span<const float> weights) const noexcept {
     proposal q = *this;
@@ -157,14 +180,15 @@ class proposal {
   }
 
   void require_total() const {
-    // Beyond these, a float cannot hold the factor that makes the weights a law.
-    constexpr double least = 1e-30;
-    constexpr double most = 1e30;
-    if (!(total_ >= least && total_ <= most)) {
+    if (!(total_ >= least_total && total_ <= most_total)) {
       throw std::invalid_argument("specdec: a proposal's weights must have a sum from 1e-30 to 1e30; theirs is " +
                                   number_text(total_));
     }
   }
+
+  // Beyond these, a float cannot hold the factor that makes the weights a law.
+  static constexpr double least_total = 1e-30;
+  static constexpr double most_total = 1e30;
 
   form form_;
   std::size_t vocab_size_;
@@ -198,10 +222,12 @@ struct draft_request {
   std::uint32_t round = 0;            ///< rounds committed so far
   std::uint8_t level = 0;             ///< nesting level, for the keys of random decisions
   mask_follower* mask = nullptr;      ///< which tokens may come; null if all may
+  bool coupled = false;               ///< tokens are drawn with the noise that the verifier draws with; see `coupled`
 };
 
 /// The answer: a tree of tokens below the last committed one, each with its parent and the law it was drawn from.
-/// A chain is a tree in which every node has at most one child.
+/// A chain is a tree in which every node has at most one child. Children of one node are siblings, in the order in
+/// which they were drawn; verifiers try them in that order.
 ///
 /// Storage is kept across rounds, so that a draft allocates only until it has once been as large as it gets.
 class draft {
@@ -212,10 +238,13 @@ class draft {
     nodes_.clear();
     ids_.clear();
     weights_.clear();
-    first_child_of_root_ = no_node;
+    width_.clear();
+    root_ = {};
+    branches_ = false;
     first_position_ = static_cast<std::uint32_t>(request.context.size());
     round_ = request.round;
     level_ = request.level;
+    coupled_ = request.coupled;
   }
 
   /// Makes room for `nodes` tokens and `weights` stored weights in all.
@@ -224,27 +253,54 @@ class draft {
     nodes_.reserve(nodes);
     ids_.reserve(weights);
     weights_.reserve(weights);
+    width_.reserve(nodes);
   }
 
-  /// Draws a token from q and appends it as the child of `parent`; returns its node. Copies q. O(size of q).
+  /// Draws a token from q and appends it as the last child of `parent`; returns its node. Copies q. O(size of q).
   ///
   /// Whether the token then stays must not depend on which token it is: dropping unlikely draws changes the law that
-  /// is emitted. Decide before drawing.
+  /// is emitted. Decide before drawing. What was drafted before may decide anything, q too.
   ///
-  /// Preconditions: `parent` is in the draft and has no child yet; q is no view of this draft's own storage.
+  /// Preconditions: `parent` is in the draft; q is no view of this draft's own storage; no more than 65536 nodes have
+  /// one depth.
   template <Chance C>
   node_id extend(node_id parent, const proposal& q, C& chance) {
-    SPECDEC_ASSERT(parent <= size() && first_child(parent) == no_node);
-    const std::size_t child_depth = depth(parent) + 1;
-    const token_id token = chance.draw(key_of(child_depth, purpose::draft), q);
-    const record added{parent, no_node, static_cast<std::uint32_t>(child_depth), ids_.size(), weights_.size(), q};
+    const stored_law law{ids_.size(), weights_.size(), q};
     append_to(ids_, q.ids());
     append_to(weights_, q.weights());
-    nodes_.push_back(added);
-    tokens_.push_back(token);
-    const auto child = static_cast<node_id>(size());
-    (parent == root ? first_child_of_root_ : nodes_[parent - 1].first_child) = child;
-    return child;
+    return add_child(parent, law, chance, false);
+  }
+
+  /// Draws `count` tokens from q, independently, and appends them as children of `parent`. Some may be equal. Copies q
+  /// once. Preconditions: as for `extend`; `parent` has no child yet.
+  template <Chance C>
+  void extend_independently(node_id parent, std::size_t count, const proposal& q, C& chance) {
+    SPECDEC_ASSERT(first_child(parent) == no_node);
+    const stored_law law{ids_.size(), weights_.size(), q};
+    append_to(ids_, q.ids());
+    append_to(weights_, q.weights());
+    for (std::size_t i = 0; i < count; ++i) add_child(parent, law, chance, true);
+  }
+
+  /// Draws `count` different tokens from q, without replacement, and appends them as children of `parent`: each is
+  /// drawn from what the ones before leave of q, renormalised. Returns how many there are, fewer if q has not so many
+  /// that are possible. O(count * size of q), time and memory. Preconditions: as for `extend`; `parent` has no child
+  /// yet.
+  template <Chance C>
+  std::size_t extend_distinctly(node_id parent, std::size_t count, const proposal& q, C& chance) {
+    SPECDEC_ASSERT(first_child(parent) == no_node);
+    if (count == 0) return 0;
+    node_id drawn = extend(parent, q, chance);
+    if (q.shape() == proposal::form::point_mass) return 1;
+    left_.clear();
+    append_to(left_, q.weights());
+    for (std::size_t i = 1; i < count; ++i) {
+      left_[place_in(q, token(drawn))] = 0;
+      const std::optional<proposal> rest = q.with_weights(view_of(left_));
+      if (!rest) return i;
+      drawn = extend(parent, *rest, chance);
+    }
+    return count;
   }
 
   /// The number of drafted tokens.
@@ -258,16 +314,31 @@ class draft {
   [[nodiscard]] node_id parent(node_id node) const noexcept { return nodes_[node - 1].parent; }
   /// Tokens on the path from the root down to and including `node`; 0 for the root.
   [[nodiscard]] std::size_t depth(node_id node) const noexcept { return node == root ? 0 : nodes_[node - 1].depth; }
+  /// The greatest depth of a node; 0 if there is none.
+  [[nodiscard]] std::size_t max_depth() const noexcept {
+    std::size_t depth = 0;
+    while (depth < width_.size() && width_[depth] > 0) ++depth;
+    return depth;
+  }
+  /// How many tokens' weights are stored in all, a point mass counting as one.
+  [[nodiscard]] std::size_t stored_tokens() const noexcept { return size() + weights_.size(); }
   /// The child of `node` that was drafted first, or `no_node`.
-  [[nodiscard]] node_id first_child(node_id node) const noexcept {
-    return node == root ? first_child_of_root_ : nodes_[node - 1].first_child;
+  [[nodiscard]] node_id first_child(node_id node) const noexcept { return children_of(node).first; }
+  /// The child of the same parent that was drafted next, or `no_node`.
+  [[nodiscard]] node_id next_sibling(node_id node) const noexcept { return nodes_[node - 1].next_sibling; }
+  /// Whether no node has more than one child, so that node n is the n-th token of the only path.
+  [[nodiscard]] bool is_chain() const noexcept { return !branches_; }
+  /// Whether the children of `node` were drawn by one `extend_independently`.
+  [[nodiscard]] bool has_independent_children(node_id node) const noexcept {
+    const node_id first = first_child(node);
+    return first != no_node && nodes_[first - 1].independent;
   }
 
   /// The law that the token of `node` was drawn from. The view is valid until the draft changes.
   [[nodiscard]] proposal law_of(node_id node) const noexcept {
-    const record& r = nodes_[node - 1];
-    return r.q.rebound({ids_.data() + r.ids_begin, r.q.ids().size()},
-                       {weights_.data() + r.weights_begin, r.q.weights().size()});
+    const stored_law& law = nodes_[node - 1].law;
+    return law.q.rebound({ids_.data() + law.ids_begin, law.q.ids().size()},
+                         {weights_.data() + law.weights_begin, law.q.weights().size()});
   }
 
   /// Throws std::invalid_argument, saying what was expected and what came, if the draft is larger or deeper than was
@@ -290,26 +361,99 @@ class draft {
     }
   }
 
-  /// The key of a decision about a token at `depth` (1 = the first behind the committed text).
+  /// The key of a decision about a token of a chain at `depth` (1 = the first behind the committed text).
   [[nodiscard]] key key_of(std::size_t depth, purpose use) const noexcept {
-    return {round_, first_position_ + static_cast<std::uint32_t>(depth) - 1, 0, level_, use};
+    return {round_, position_of(depth), 0, level_, use};
+  }
+  /// The key of a decision about the token of `node`, which is not the root. On a chain, that of its depth.
+  [[nodiscard]] key key_at(node_id node, purpose use) const noexcept {
+    return {round_, position_of(depth(node)), nodes_[node - 1].lane, level_, use};
+  }
+  /// The key of a decision about the token that follows `node`. On a chain, that of its depth.
+  [[nodiscard]] key key_behind(node_id node, purpose use) const noexcept {
+    const std::uint16_t lane = node == root ? std::uint16_t{0} : nodes_[node - 1].lane;
+    return {round_, position_of(depth(node) + 1), lane, level_, use};
+  }
+  /// The index in the text, prompt included, of a token at `depth`.
+  [[nodiscard]] std::uint32_t position_of(std::size_t depth) const noexcept {
+    return first_position_ + static_cast<std::uint32_t>(depth) - 1;
   }
 
  private:
-  struct record {
-    node_id parent;
-    node_id first_child;
-    std::uint32_t depth;
+  /// A law whose contents lie in ids_ and weights_; q's own spans give sizes only.
+  struct stored_law {
     std::size_t ids_begin;
     std::size_t weights_begin;
-    proposal q;  ///< its spans give sizes only; the contents lie in ids_ and weights_
+    proposal q;
   };
+
+  struct children {
+    node_id first = no_node;
+    node_id last = no_node;
+  };
+
+  struct record {
+    node_id parent;
+    node_id next_sibling = no_node;
+    children below = {};
+    std::uint32_t depth;
+    std::uint16_t lane;  ///< how many nodes of this depth were drafted before
+    bool independent;
+    stored_law law;
+  };
+
+  [[nodiscard]] const children& children_of(node_id node) const noexcept {
+    return node == root ? root_ : nodes_[node - 1].below;
+  }
+
+  template <Chance C>
+  node_id add_child(node_id parent, const stored_law& law, C& chance, bool independent) {
+    SPECDEC_ASSERT(parent <= size());
+    const std::size_t child_depth = depth(parent) + 1;
+    if (width_.size() < child_depth) width_.push_back(0);
+    SPECDEC_ASSERT(width_[child_depth - 1] <= 0xFFFF);
+    const auto lane = static_cast<std::uint16_t>(width_[child_depth - 1]++);
+    nodes_.push_back({.parent = parent,
+                      .depth = static_cast<std::uint32_t>(child_depth),
+                      .lane = lane,
+                      .independent = independent,
+                      .law = law});
+    const auto child = static_cast<node_id>(nodes_.size());
+    children& siblings = parent == root ? root_ : nodes_[parent - 1].below;
+    if (siblings.first == no_node) {
+      siblings.first = child;
+    } else {
+      nodes_[siblings.last - 1].next_sibling = child;
+      branches_ = true;
+    }
+    siblings.last = child;
+    tokens_.push_back(draw(child, chance));
+    return child;
+  }
+
+  template <Chance C>
+  [[nodiscard]] token_id draw(node_id node, C& chance) const {
+    if constexpr (RacingChance<C>) {
+      if (coupled_) return chance.race(position_of(depth(node)), law_of(node));
+    }
+    return chance.draw(key_at(node, purpose::draft), law_of(node));
+  }
+
+  /// Where in its weights a law has that of `token`.
+  [[nodiscard]] static std::size_t place_in(const proposal& q, token_id token) noexcept {
+    if (q.shape() == proposal::form::dense) return static_cast<std::size_t>(token);
+    return static_cast<std::size_t>(std::lower_bound(q.ids().begin(), q.ids().end(), token) - q.ids().begin());
+  }
 
   std::vector<token_id> tokens_;
   std::vector<record> nodes_;
   std::vector<token_id> ids_;
   std::vector<float> weights_;
-  node_id first_child_of_root_ = no_node;
+  std::vector<float> left_;           ///< weights that a draw without replacement has left
+  std::vector<std::uint32_t> width_;  ///< how many nodes each depth has
+  children root_;
+  bool branches_ = false;
+  bool coupled_ = false;
   std::uint32_t first_position_ = 0;
   std::uint32_t round_ = 0;
   std::uint8_t level_ = 0;

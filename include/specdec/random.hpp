@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "mathematics.hpp"
 #include "types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -24,7 +25,7 @@ enum class purpose : std::uint8_t {
   draft,     ///< a draft token is drawn from q
   accept,    ///< a draft token is accepted or rejected
   residual,  ///< the token that replaces a rejected one is drawn
-  bonus,     ///< the token behind a draft that was accepted whole is drawn
+  bonus,     ///< the target's own token is drawn: behind a draft that was accepted whole, say
 };
 
 /// The name of one random decision.
@@ -86,9 +87,65 @@ concept Chance = requires(C& chance, const key& k, double p, double q) {
   { chance.accept(k, p, q) } -> std::same_as<bool>;
 };
 
+/// A `Chance` that can also let tokens race.
+///
+/// Requirements
+///  1. `chance.race(position, law)` is the token x of least E(x) / law(x), where E(x) is exponential noise that belongs
+///     to the position in the text and to the token, whatever the law and whoever asks. So its law is `law` (this is
+///     the exponential form of the Gumbel-max trick), and laws that are alike choose alike.
+///  2. `C::races` is true. (The concept can only check this: `race` is a template over the law.)
+template <class C>
+concept RacingChance = Chance<C> && requires {
+  requires bool(C::races);
+};
+
+/// The noise of a race at one position of the text: an exponential variable for every token, a pure function of seed,
+/// stream, position and token. Of its 64 random bits the upper 32 are had for four tokens at once, since they settle
+/// almost every comparison.
+class race_noise {
+ public:
+  /// Tokens whose upper bits are had together.
+  static constexpr std::size_t group_size = 4;
+
+  constexpr race_noise(std::uint64_t seed, std::uint32_t stream, std::uint32_t position) noexcept
+      : seed_(seed), stream_(stream), position_(position) {}
+
+  /// The upper 32 bits u of the tokens group * 4 to group * 4 + 3. A token's noise is at least u * 2^-32.
+  [[nodiscard]] constexpr std::array<std::uint32_t, group_size> upper_bits(std::uint32_t group) const noexcept {
+    return bits(group, upper);
+  }
+
+  /// The noise of `token`, whose upper bits are known: -ln(1 - v), v uniform over the odd multiples of 2^-65 in (0, 1),
+  /// rounded.
+  [[nodiscard]] double of(std::uint32_t token, std::uint32_t upper_bits) const noexcept {
+    constexpr double below_one = 1 - 0x1p-53;
+    const double rest = static_cast<double>(bits(token, lower)[0]) + 0.5;
+    const double v = static_cast<double>(upper_bits) * 0x1p-32 + rest * 0x1p-64;
+    if (v > 0x1p-10) return -logarithm(1 - (v < below_one ? v : below_one));
+    // 1 - v would round away what tells small ones apart.
+    return v * (1 + v * (1.0 / 2 + v * (1.0 / 3 + v * (1.0 / 4 + v * (1.0 / 5 + v * (1.0 / 6))))));
+  }
+
+ private:
+  // Behind the purposes of keyed decisions, in the same byte of the counter.
+  static constexpr std::uint32_t upper = 0x80;
+  static constexpr std::uint32_t lower = 0x81;
+
+  [[nodiscard]] constexpr std::array<std::uint32_t, 4> bits(std::uint32_t index, std::uint32_t half) const noexcept {
+    return philox4x32({index, position_, half << 24, stream_},
+                      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+  }
+
+  std::uint64_t seed_;
+  std::uint32_t stream_;
+  std::uint32_t position_;
+};
+
 /// Production randomness: Philox4x32-10, counter = the key and the stream, key = the seed.
 class philox {
  public:
+  static constexpr bool races = true;
+
   constexpr explicit philox(std::uint64_t seed = 0, std::uint32_t stream = 0) noexcept : seed_(seed), stream_(stream) {}
 
   [[nodiscard]] constexpr std::uint64_t seed() const noexcept { return seed_; }
@@ -120,12 +177,18 @@ class philox {
     return law.draw(uniform(k));
   }
 
+  /// The law must have `law.race(noise)`, the token of least noise / probability, as `distribution` and `proposal` do.
+  template <class L>
+  [[nodiscard]] token_id race(std::uint32_t position, const L& law) const {
+    return law.race(race_noise(seed_, stream_, position));
+  }
+
  private:
   std::uint64_t seed_;
   std::uint32_t stream_;
 };
 
-static_assert(Chance<const philox>);
+static_assert(Chance<const philox> && RacingChance<philox>);
 
 }  // namespace specdec::inline SPECDEC_ABI
 

@@ -182,6 +182,15 @@ constexpr void require_stop_request() {
       tells, "specdec: what asks a text to stop needs `bool stop_requested() const` (std::stop_token, for instance)");
 }
 
+/// Requires `Target` to score trees if `Draft` may draft them.
+template <class Draft, class Target>
+constexpr void require_tree_scoring() {
+  static_assert(
+      !DraftsTrees<Draft> || DecodesTrees<Target>,
+      "specdec: this drafter drafts trees, so the target needs `decode_tree(tokens, parents, rows)` and "
+      "`keep(path)`; see DecodesTrees in concepts.hpp. Without them it scores chains: model_drafter drafts such");
+}
+
 /// Requires all that a session needs for its rounds besides a draft.
 template <class Rule, class Randomness, class Target, class Consumer, class Request>
 constexpr void require_rounds() {

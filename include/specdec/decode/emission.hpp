@@ -36,6 +36,15 @@ class emission {
     byte_ends_.reserve(size);
   }
 
+  /// Forgets the last verdict.
+  void clear() noexcept {
+    path_.clear();
+    tokens_.clear();
+    candidates_.clear();
+    bytes_.clear();
+    byte_ends_.clear();
+  }
+
   /// Collects the tokens of a verdict on `drafted`, and their bytes if there is a hook that tells them; what it throws
   /// passes through. Precondition: the verdict has no fault.
   void collect(const draft& drafted, const verdict& v, const any_detokenizer& detokenize) {
@@ -73,6 +82,8 @@ class emission {
     }
   }
 
+  /// The drafted nodes that are kept, from below the root down.
+  [[nodiscard]] std::span<const node_id> path() const noexcept { return view_of(path_).subspan(path_.empty() ? 0 : 1); }
   [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
   [[nodiscard]] const emitted_token& token(std::size_t i) const noexcept { return tokens_[i]; }
   /// The token's bytes; none without a hook.

@@ -70,6 +70,17 @@ template <class Rule, class Randomness, TargetModel Target>
   }
 }
 
+/// Has the target score a draft, as a tree where it branches. Throws std::invalid_argument if the target scores none.
+template <TargetModel Target>
+[[nodiscard]] auto score(Target& target, const decode_plan& plan) {
+  if constexpr (DecodesTrees<Target>) {
+    if (plan.tree) return target.decode_tree(plan.tokens, plan.parents, plan.rows);
+  } else if (plan.tree) {
+    throw std::invalid_argument("specdec: expected a draft without branches, since this target scores no trees");
+  }
+  return target.decode(plan.tokens, plan.rows);
+}
+
 /// The loop itself; `speculative_generate` says the rest.
 template <class Rule, class Randomness, class Target, Drafter<Randomness> Draft, class Consumer, class Request>
 requires RunsRounds<Rule, Randomness, Target, Consumer, Request> session_status
@@ -112,10 +123,14 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
     const double planned = seconds_now();
 
     if (target.size() > plan.held) target.truncate(plan.held);
-    const auto rows = target.decode(plan.tokens, plan.rows);
+    const auto rows = score(target, plan);
     const double decoded = seconds_now();
 
-    const outcome out = session.commit(session.verify(rows));
+    const verdict judged = session.verify(rows);
+    if constexpr (DecodesTrees<Target>) {
+      if (plan.tree) target.keep(session.kept_path());
+    }
+    const outcome out = session.commit(judged);
     const double verified = seconds_now();
     session.add_seconds(proposed - start, decoded - planned, (planned - proposed) + (verified - decoded));
 
@@ -149,6 +164,7 @@ session_status speculative_generate(session<Rule, Randomness>& session, Target& 
                                     Consumer&& sink = {}, const Request& request_to_stop = {}) {
   require_rounds<Rule, Randomness, Target, Consumer, Request>();
   require_draft_model<Draft, Randomness>();
+  require_tree_scoring<Draft, Target>();
   if constexpr (!RunsRounds<Rule, Randomness, Target, Consumer, Request>) {
     return session.status();
   } else if constexpr (Drafter<Draft, Randomness>) {

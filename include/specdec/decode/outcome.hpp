@@ -108,6 +108,7 @@ struct decode_plan {
   std::span<const token_id> tokens;  ///< then feed these: the text it lacks, and the draft
   std::span<const node_id> parents;  ///< for each of the last rows-1 tokens, the draft's nodes: its parent node
   std::size_t rows = 0;              ///< and return the logits of the last so many: behind the root and every node
+  bool tree = false;  ///< the draft branches: feed it by decode_tree, then keep session::kept_path() before the commit
 };
 
 /// Why a round accepted no more than it did.

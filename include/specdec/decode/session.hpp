@@ -46,6 +46,13 @@ namespace specdec::inline SPECDEC_ABI {
 /// tell(drafter, outcome)
 /// @endcode
 /// and whoever runs it (a loop, a server's scheduler, a batch) calls the models. `speculative_generate` is that loop.
+/// Where a draft branches (plan.tree), its middle is
+/// @code
+/// rows = target.decode_tree(plan.tokens, plan.parents, plan.rows)
+/// verdict = session.verify(rows)
+/// target.keep(session.kept_path())
+/// outcome = session.commit(verdict)
+/// @endcode
 ///
 /// The last committed token is always pending: it is not yet in the target's context, and every round feeds it.
 /// Committed text is final. Until `commit`, a round may be abandoned and begun again at any point, for instance after
@@ -205,7 +212,8 @@ class session {
             .target_law = &law_,
             .prompt_size = prompt_size_,
             .round = round_,
-            .mask = law_.mask().restricts() ? &law_.mask() : nullptr};
+            .mask = law_.mask().restricts() ? &law_.mask() : nullptr,
+            .coupled = shares_noise(rule_)};
   }
 
   [[nodiscard]] Randomness& chance() noexcept { return chance_; }
@@ -235,6 +243,7 @@ class session {
                                   " rows of logits from the target; got " + std::to_string(rows.size()));
     }
     const verdict v = judged(rows);
+    emission_.clear();
     if (v.fault != row_fault::none) {
       make_ready();
       return v;
@@ -256,6 +265,7 @@ class session {
       throw std::invalid_argument("specdec: expected a verdict on a draft of " + std::to_string(open_.drafted->size()) +
                                   " tokens; it names node " + std::to_string(last));
     }
+    emission_.clear();
     if (v.fault == row_fault::none) {
       require_token(v.next, law_.vocab_size(), "the verdict");
       emission_.collect(*open_.drafted, v, options_.detokenize);
@@ -263,6 +273,10 @@ class session {
     make_ready();
     return v;
   }
+
+  /// The drafted nodes that the verdict keeps, from below the root down: what a target that scored a tree must keep.
+  /// Empty if the verdict has a fault. Valid until the next verdict. Precondition: called behind verify() or adopt().
+  [[nodiscard]] std::span<const node_id> kept_path() const noexcept { return emission_.path(); }
 
   /// Makes the verdict part of the text. Cannot fail. Precondition: it is what `verify` or `adopt` returned last.
   outcome commit(const verdict& v) noexcept {
@@ -281,7 +295,12 @@ class session {
       out.status = status_;
       return out;
     }
-    target_holds_.append(view_of(feed_));
+    if (drafted.is_chain()) {
+      target_holds_.append(view_of(feed_));
+    } else {
+      target_holds_.append(view_of(feed_).first(feed_.size() - drafted.size()));
+      for (const node_id node : emission_.path()) target_holds_.append(std::span(&drafted.tokens()[node - 1], 1));
+    }
     const std::size_t kept = emission_.size() - 1;
     for (bool ended = false; out.committed < emission_.size() && !ended;) ended = take(out.committed++);
     statistics_.add_round(drafted.size(), kept, v.rejected, v.fell_back, out.committed);
@@ -393,7 +412,7 @@ class session {
     delivery_.reserve(rows, 0);
     statistics_.reserve(drafted.size());
     law_.begin_round(tokens(), prompt_size_, drafted, view_of(ended_));
-    return {held, view_of(feed_), view_of(parents_), rows};
+    return {held, view_of(feed_), view_of(parents_), rows, !drafted.is_chain()};
   }
 
   /// Finds the drafted tokens with which, or before which, the text ends: what the models say behind them does not

@@ -64,6 +64,25 @@ inline token_id draw_by_blocks(std::size_t first, std::size_t last, double passe
   return scan(weights, chosen.index * block_size, chosen.passed, goal);
 }
 
+/// own - taken * unit, no less than 0.
+inline double left_without(double own, double taken, double unit) noexcept {
+  return std::max(0.0, own - rounded(taken * unit));
+}
+
+/// own - factor * min(taken * unit, own / rho), no less than 0.
+inline double left_without_overlap(double own, double taken, double unit, double rho, double factor) noexcept {
+  const double overlap = std::min(rounded(taken * unit), own / rho);
+  return std::max(0.0, own - rounded(factor * overlap));
+}
+
+/// Makes every weight left(weight, its counterpart), rounded to a `Real`. O(V).
+template <class Real, class Left>
+inline void replace_all(std::span<double> weights, std::span<const float> counterparts, Left&& left) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = static_cast<double>(static_cast<Real>(left(weights[i], static_cast<double>(counterparts[i]))));
+  }
+}
+
 /// Takes `amount` from one weight, down to no less than 0, if it lies in the block that starts at `begin`.
 template <class Real>
 inline void subtract_one(block<Real>& weights, std::size_t begin, token_id token, Real amount) noexcept {

@@ -12,6 +12,7 @@
 #include "lanes.hpp"
 #include "nucleus.hpp"
 #include "passes.hpp"
+#include "race.hpp"
 #include "reduce.hpp"
 #include "rows.hpp"
 #include "select.hpp"

@@ -84,9 +84,7 @@ class distribution {
   /// p(token). O(1).
   [[nodiscard]] double probability(token_id token) const noexcept {
     if (greedy()) return token == mode() ? 1.0 : 0.0;
-    const Real x = row_[static_cast<std::size_t>(token)];
-    if (!summary_.limit.keeps(x, token)) return 0.0;
-    return static_cast<double>(detail::weight(x, summary_.maximum, scale_)) / summary_.total;
+    return weight(token) / summary_.total;
   }
 
   /// ln p(token); -inf if it cannot be drawn. Accurate also where p itself has underflowed. O(1).
@@ -105,6 +103,22 @@ class distribution {
     return detail::draw_by_blocks<Real>(
         0, summary_.blocks.size(), 0, u * summary_.total, [this](std::size_t b) { return block_total(b); },
         [this](std::size_t begin, detail::block<Real>& out) { fill(begin, out); });
+  }
+
+  /// The token with the least noise over probability; see `RacingChance`. O(V); O(1) when greedy.
+  template <class Noise>
+  [[nodiscard]] token_id race(const Noise& noise) const {
+    if (greedy()) return mode();
+    // With the favourite in the lead few others come close.
+    detail::race_leader leader;
+    detail::run(leader, noise, mode(), 1.0);
+    detail::block<Real> weights;
+    for (std::size_t b = 0; b < summary_.blocks.size(); ++b) {
+      if (!(block_total(b) > 0)) continue;
+      fill(b * detail::block_size, weights);
+      detail::run_block(leader, noise, b * detail::block_size, weights);
+    }
+    return leader.token;
   }
 
   /// The whole law as a draft: every token's weight, written to `weights`, which must have vocab_size() elements and
@@ -148,8 +162,15 @@ class distribution {
     return count;
   }
 
-  /// The sum of all unnormalised weights. For laws made out of this one, as are the next two.
+  /// The sum of all unnormalised weights. For laws made out of this one, as are the next three. Precondition, for all
+  /// of them: not greedy.
   [[nodiscard]] double total() const noexcept { return summary_.total; }
+  /// The weight of one token.
+  [[nodiscard]] double weight(token_id token) const noexcept {
+    const Real x = row_[static_cast<std::size_t>(token)];
+    if (!summary_.limit.keeps(x, token)) return 0.0;
+    return static_cast<double>(detail::weight(x, summary_.maximum, scale_));
+  }
   /// The sum of the weights of one block, by its index.
   [[nodiscard]] double block_total(std::size_t index) const noexcept { return summary_.blocks[index].sum; }
   /// The weights of the block that starts with token `begin`.

@@ -23,6 +23,7 @@
 #include "mask.hpp"
 #include "params.hpp"
 #include "penalties.hpp"
+#include "remainder.hpp"
 #include "text_so_far.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -67,6 +68,23 @@ class law {
     while (places_.size() <= drafted.size()) prepare(places_.emplace_back());
     path_.reserve(drafted.size());
     for (place& p : places_) p.forget();
+    shares_.resize(places_.size());
+    if (!drafted.is_chain()) {
+      left_.resize(std::max(left_.size(), drafted.max_depth() + 1));
+      for (remainder_memory& left : left_) left.reserve(vocab_size_, drafted.stored_tokens());
+    }
+  }
+
+  /// A number for the root and every node of the draft, for a verifier's own use during one verification.
+  [[nodiscard]] std::span<double> shares() noexcept { return space_of(shares_); }
+
+  /// The law that `at` gives, as one that siblings' shares can be taken from. There is one for each depth; `restart` it
+  /// when a node is come to. Precondition: the law behind `node` is valid.
+  template <class Rows>
+  [[nodiscard]] remainder<row_value<Rows>> remainder_at(const Rows& rows, node_id node) {
+    const std::size_t depth = drafted_->depth(node);
+    if (left_.size() <= depth) left_.resize(depth + 1);
+    return {at(rows, node), left_[depth]};
   }
 
   /// The law behind `node`, from row `node` of the target's answer; O(V) the first time in a round, then O(1). The
@@ -335,8 +353,10 @@ class law {
   std::span<const std::uint8_t> ended_;
   std::vector<place> places_;
   std::vector<token_id> path_;
-  bool reports_model_ = false;       ///< whether the model's own laws were ever asked for
-  bool reports_untempered_ = false;  ///< whether the laws before temperature and filters were
+  std::vector<double> shares_;
+  std::vector<remainder_memory> left_;  ///< one for each depth
+  bool reports_model_ = false;          ///< whether the model's own laws were ever asked for
+  bool reports_untempered_ = false;     ///< whether the laws before temperature and filters were
   place single_;
 };
 

@@ -13,12 +13,14 @@
 
 namespace specdec::inline SPECDEC_ABI {
 
-/// The law norm((p - q)+): where a replacement for a rejected draft token is drawn from.
-/// Source: Leviathan et al. 2023, algorithm 1 (p' = norm(max(0, p - q))); Chen et al. 2023, algorithm 2.
+/// The law norm((p - q)+): where a replacement for a rejected draft token is drawn from; or norm((share p - q)+), where
+/// that much of p is left.
+/// Source: Leviathan et al. 2023, algorithm 1 (p' = norm(max(0, p - q))); Chen et al. 2023, algorithm 2; the share: Sun
+/// et al. 2024 (arXiv:2403.10444), algorithm 2.
 ///
-/// Exactly, its mass before normalisation is 1 - sum min(p, q), positive whenever a token can be rejected. In floating
-/// point p and q may agree so closely that nothing is left; then the law is p itself, and `fell_back()` says so: the
-/// law that is emitted is off by no more than the rounding that made the mass vanish.
+/// Exactly, for a share of 1, its mass before normalisation is 1 - sum min(p, q), positive whenever a token can be
+/// rejected. In floating point p and q may agree so closely that nothing is left; then the law is p itself, and
+/// `fell_back()` says so: the law that is emitted is off by no more than the rounding that made the mass vanish.
 ///
 /// A view of both laws; models `DiscreteLaw`. Where q is a point mass or sparse, only the blocks that hold its tokens
 /// are computed anew: O(1024 k). Where it is dense, construction is one pass over the row, the last to see it, and over
@@ -28,12 +30,13 @@ class residual {
  public:
   using Real = arithmetic<T>;
 
-  residual(const distribution<T>& p, const proposal& q) noexcept : p_(p), q_(q) {
+  /// Precondition: 0 < share <= 1.
+  residual(const distribution<T>& p, const proposal& q, double share = 1) noexcept : p_(p), q_(q), share_(share) {
     if (p.greedy()) {
-      mass_ = 1.0 - q.probability(p.mode());
+      mass_ = share - q.probability(p.mode());
     } else {
       // In units of p's weights: what q does not touch needs no arithmetic at all.
-      taken_ = static_cast<Real>(p.total() / q.total());
+      taken_ = static_cast<Real>(p.total() / (share * q.total()));
       const std::size_t blocks = detail::block_count(p.vocab_size());
       blocks_per_sum_ = (blocks + sum_count - 1) / sum_count;
       for (std::size_t b = 0; b < blocks; ++b) {
@@ -41,21 +44,21 @@ class residual {
         sums_[b / blocks_per_sum_] += left;
         total_ += left;
       }
-      mass_ = total_ / p.total();
+      mass_ = share * total_ / p.total();
     }
     if (!(mass_ > 0)) mass_ = 0;
   }
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return p_.vocab_size(); }
 
-  /// sum of (p - q)+ before normalisation; 0 if it vanished in rounding.
+  /// sum of (share p - q)+ before normalisation; 0 if there is none, or it vanished in rounding.
   [[nodiscard]] double mass() const noexcept { return mass_; }
   /// True if nothing was left, so that this law is p.
   [[nodiscard]] bool fell_back() const noexcept { return mass_ == 0; }
 
   [[nodiscard]] double probability(token_id token) const noexcept {
     if (fell_back()) return p_.probability(token);
-    return std::max(0.0, p_.probability(token) - q_.probability(token)) / mass_;
+    return std::max(0.0, share_ * p_.probability(token) - q_.probability(token)) / mass_;
   }
 
   [[nodiscard]] token_id draw(double u) const noexcept {
@@ -112,6 +115,7 @@ class residual {
 
   distribution<T> p_;
   proposal q_;
+  double share_;
   Real taken_ = 0;    ///< what a unit of q's weight takes of p's
   double total_ = 0;  ///< what is left of p's weights
   double mass_ = 0;   ///< its share

@@ -207,7 +207,9 @@ template <class Rule, class ModelLaw, class TargetLaw, class MakeDrafter>
       drafter.propose(request, text.chance(), drafted);
       const decode_plan plan = text.plan(drafted, target.size());
       target.truncate(plan.held);
-      const outcome out = text.commit(text.verify(target.decode(plan.tokens, plan.rows)));
+      const verdict judged = text.verify(score(target, plan));
+      if (plan.tree) target.keep(text.kept_path());
+      const outcome out = text.commit(judged);
       if (round == 0) first_accepted = out.accepted;
       tell(drafter, out);
     }

@@ -52,10 +52,13 @@ class basic_any_verifier {
   [[nodiscard]] verdict operator()(const draft& drafted, const Rows& rows, law& target, Randomness& chance) const {
     return held_->verify(drafted, rows, target, chance);
   }
+  /// Whether the rule that it holds does. See `coupled`.
+  [[nodiscard]] bool shares_noise() const noexcept { return held_->shares_noise(); }
 
  private:
   struct interface : counted {
     virtual verdict verify(const draft& drafted, const Rows& rows, law& target, Randomness& chance) const = 0;
+    [[nodiscard]] virtual bool shares_noise() const noexcept = 0;
   };
 
   template <class Rule>
@@ -65,6 +68,7 @@ class basic_any_verifier {
     verdict verify(const draft& drafted, const Rows& rows, law& target, Randomness& chance) const override {
       return rule(drafted, rows, target, chance);
     }
+    [[nodiscard]] bool shares_noise() const noexcept override { return specdec::shares_noise(rule); }
 
     Rule rule;
   };

@@ -41,6 +41,19 @@ concept Verifier = requires(const V& verifier, const draft& d, const Rows& rows,
   { V::lossless } -> std::convertible_to<bool>;
 };
 
+/// Whether a rule draws the target's tokens with noise that drafters should draw with, too; see `coupled`. Such a rule
+/// has a function shares_noise() that says so.
+template <class Rule>
+[[nodiscard]] constexpr bool shares_noise(const Rule& rule) noexcept {
+  if constexpr (requires {
+                  { rule.shares_noise() } -> std::same_as<bool>;
+                }) {
+    return rule.shares_noise();
+  } else {
+    return false;
+  }
+}
+
 }  // namespace specdec::inline SPECDEC_ABI
 
 #endif  // SPECDEC_VERIFY_VERDICT_HPP
