@@ -4,6 +4,7 @@
 /// @file
 /// Drafters of trees whose laws are written down, for the exactness oracle.
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <specdec/proposal.hpp>
@@ -34,14 +35,15 @@ struct tree_sampler {
   template <class Chance>
   void propose(const specdec::draft_request& request, Chance& chance, specdec::draft& answer) const {
     std::vector<token_id> text(request.context.begin(), request.context.end());
-    grow(chance, answer, specdec::root, text);
+    grow(chance, answer, specdec::root, text, std::min(branching.size(), request.max_depth));
   }
 
  private:
   template <class Chance>
-  void grow(Chance& chance, specdec::draft& answer, node_id node, std::vector<token_id>& text) const {
+  void grow(Chance& chance, specdec::draft& answer, node_id node, std::vector<token_id>& text,
+            std::size_t deepest) const {
     const std::size_t depth = answer.depth(node);
-    if (depth == branching.size()) return;
+    if (depth == deepest) return;
     const probabilities law = q(text);
     std::vector<float> weights(law.begin(), law.end());
     std::vector<token_id> ids;
@@ -81,7 +83,7 @@ struct tree_sampler {
     }
     for (node_id child = answer.first_child(node); child != specdec::no_node; child = answer.next_sibling(child)) {
       text.push_back(answer.token(child));
-      grow(chance, answer, child, text);
+      grow(chance, answer, child, text, deepest);
       text.pop_back();
     }
   }

@@ -434,7 +434,10 @@ class draft {
   template <Chance C>
   [[nodiscard]] token_id draw(node_id node, C& chance) const {
     if constexpr (RacingChance<C>) {
-      if (coupled_) return chance.race(position_of(depth(node)), law_of(node));
+      if (coupled_) {
+        const proposal q = law_of(node);
+        return q.shape() == proposal::form::point_mass ? q.token() : chance.race(position_of(depth(node)), q);
+      }
     }
     return chance.draw(key_at(node, purpose::draft), law_of(node));
   }

@@ -13,6 +13,8 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <span>
 #include <stdexcept>
@@ -28,6 +30,39 @@
 #include "law_model.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
+
+/// The joint law of two races with the same exponential noise E: the probability that x has the least E / q and y the
+/// least E / p. For x = y it is 1 / sum_j max(p_j / p_x, q_j / q_x) (Daliri, Musco and Suresh 2024, arXiv:2408.07978);
+/// for others it is the integral of q_x p_y / D(r)^2 over q_y / p_y < r < q_x / p_x, with D(r) = sum_j max(q_j, r p_j),
+/// which is linear between the ratios q_j / p_j. Preconditions: laws over one vocabulary, in probabilities. O(V^2).
+[[nodiscard]] inline double joint_race_probability(const std::vector<double>& q, const std::vector<double>& p,
+                                                   std::size_t x, std::size_t y) {
+  if (!(q[x] > 0) || !(p[y] > 0)) return 0;
+  const auto sum_of_greater = [&](double r) {
+    double sum = 0;
+    for (std::size_t j = 0; j < p.size(); ++j) sum += std::max(q[j], r * p[j]);
+    return sum;
+  };
+  if (x == y) return q[x] / sum_of_greater(q[x] / p[x]);
+  const double first = q[y] / p[y];
+  const bool endless = !(p[x] > 0);
+  const double last = endless ? std::numeric_limits<double>::infinity() : q[x] / p[x];
+  if (!(first < last)) return 0;
+  std::vector<double> ends{first};
+  for (std::size_t j = 0; j < p.size(); ++j) {
+    const double ratio = p[j] > 0 ? q[j] / p[j] : std::numeric_limits<double>::infinity();
+    if (ratio > first && ratio < last) ends.push_back(ratio);
+  }
+  std::sort(ends.begin(), ends.end());
+  double integral = 0;
+  for (std::size_t i = 0; i + 1 < ends.size(); ++i) {
+    integral += (ends[i + 1] - ends[i]) / (sum_of_greater(ends[i]) * sum_of_greater(ends[i + 1]));
+  }
+  // Beyond the last ratio D has the slope sum_j p_j, which is 1.
+  const double rest = sum_of_greater(ends.back());
+  integral += endless ? 1 / rest : (last - ends.back()) / (rest * sum_of_greater(last));
+  return q[x] * p[y] * integral;
+}
 
 /// The tree of all outcomes: run the code under test with an `enumerating_chance` over it, then `next()`, until that
 /// returns false.
@@ -50,6 +85,7 @@ class outcome_tree {
       while (++last.taken < last.probabilities.size()) {
         if (last.probabilities[last.taken] > 0) {
           asked_ = 0;
+          races_.clear();
           return true;
         }
       }
@@ -75,7 +111,31 @@ class outcome_tree {
     return decisions_[asked_++].taken;
   }
 
+  /// Decides a race at a position of the text. A second race there, under another law, has the same noise, so it
+  /// depends on the first one's outcome. Throws std::logic_error for a third, and as `decide`.
+  std::size_t race(std::uint32_t position, const std::vector<double>& law) {
+    const auto earlier = races_.find(position);
+    // Keys that no decision of a session has: its rounds do not come so far.
+    const key name{~std::uint32_t{0}, position, static_cast<std::uint16_t>(earlier == races_.end() ? 0 : 1)};
+    if (earlier == races_.end()) {
+      const std::size_t winner = decide(name, law);
+      races_.emplace(position, finished_race{law, winner});
+      return winner;
+    }
+    const auto& [first_law, first_winner] = earlier->second;
+    std::vector<double> conditional(law.size());
+    for (std::size_t y = 0; y < law.size(); ++y) {
+      conditional[y] = joint_race_probability(first_law, law, first_winner, y) / first_law[first_winner];
+    }
+    return decide(name, std::move(conditional));
+  }
+
  private:
+  struct finished_race {
+    std::vector<double> law;
+    std::size_t winner;
+  };
+
   struct decision {
     key name;
     std::vector<double> probabilities;
@@ -84,11 +144,14 @@ class outcome_tree {
 
   std::vector<decision> decisions_;
   std::size_t asked_ = 0;
+  std::map<std::uint32_t, finished_race> races_;
 };
 
 /// Chance that takes every branch in turn. Models `Chance`; refers to its tree.
 class enumerating_chance {
  public:
+  static constexpr bool races = true;
+
   explicit enumerating_chance(outcome_tree& tree) noexcept : tree_(&tree) {}
 
   bool accept(const key& k, double p, double q) const {
@@ -113,16 +176,27 @@ class enumerating_chance {
 
   template <DiscreteLaw L>
   token_id draw(const key& k, const L& law) const {
-    std::vector<double> probabilities(law.vocab_size());
-    for (std::size_t t = 0; t < probabilities.size(); ++t) probabilities[t] = law.probability(static_cast<token_id>(t));
-    return static_cast<token_id>(tree_->decide(k, std::move(probabilities)));
+    return static_cast<token_id>(tree_->decide(k, probabilities_of(law)));
+  }
+
+  /// See `outcome_tree::race`.
+  template <DiscreteLaw L>
+  token_id race(std::uint32_t position, const L& law) const {
+    return static_cast<token_id>(tree_->race(position, probabilities_of(law)));
   }
 
  private:
+  template <class L>
+  static std::vector<double> probabilities_of(const L& law) {
+    std::vector<double> probabilities(law.vocab_size());
+    for (std::size_t t = 0; t < probabilities.size(); ++t) probabilities[t] = law.probability(static_cast<token_id>(t));
+    return probabilities;
+  }
+
   outcome_tree* tree_;
 };
 
-static_assert(Chance<enumerating_chance>);
+static_assert(RacingChance<enumerating_chance>);
 
 /// The law of a text of fixed length: entry i belongs to the text whose tokens are the digits of i in base vocab_size,
 /// most significant first.
