@@ -146,7 +146,8 @@ struct outcome {
 
   std::uint32_t round = 0;            ///< rounds committed before this one
   std::span<const token_id> drafted;  ///< what was drafted
-  std::size_t accepted = 0;           ///< how many drafted tokens were committed
+  std::span<const node_id> path;      ///< the nodes of the draft that were committed, from below the root down
+  std::size_t accepted = 0;           ///< how many they are
   token_id next = -1;                 ///< the target's own token behind those, committed or cut
   std::size_t committed = 0;          ///< how many tokens were committed
   round_end end = round_end::all_accepted;

@@ -315,6 +315,7 @@ class session {
     out.text = delivery_.text();
     out.top = delivery_.top();
     out.accepted = std::min(kept, out.committed);
+    out.path = emission_.path().first(out.accepted);
     out.next = v.next;
     out.end = out.committed <= kept ? round_end::text_ended
               : v.rejected          ? round_end::rejected
