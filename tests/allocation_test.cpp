@@ -8,39 +8,11 @@
 #include <vector>
 
 #include "counting_new.hpp"
+#include "still_model.hpp"
 
 namespace {
 
 using specdec::token_id;
-
-/// A model that allocates nothing once built.
-class still_model {
- public:
-  still_model(std::size_t vocab_size, std::uint32_t seed) : vocab_size_(vocab_size), seed_(seed) {
-    context_.reserve(1U << 12);
-    logits_.resize(vocab_size * 512);
-  }
-  std::size_t vocab_size() const { return vocab_size_; }
-  std::size_t size() const { return context_.size(); }
-  void truncate(std::size_t n) { context_.resize(n); }
-  specdec::logits_view<float> decode(std::span<const token_id> tokens, std::size_t rows) {
-    context_.insert(context_.end(), tokens.begin(), tokens.end());
-    for (std::size_t row = 0; row < rows; ++row) {
-      auto state = seed_ ^ static_cast<std::uint32_t>(tokens[tokens.size() - rows + row]) * 2654435761U;
-      for (std::size_t t = 0; t < vocab_size_; ++t) {
-        state = state * 1664525U + 1013904223U;
-        logits_[row * vocab_size_ + t] = static_cast<float>(state >> 24) / 64.0F;
-      }
-    }
-    return {logits_.data(), rows, vocab_size_};
-  }
-
- private:
-  std::size_t vocab_size_;
-  std::uint32_t seed_;
-  std::vector<token_id> context_;
-  std::vector<float> logits_;
-};
 
 constexpr std::size_t vocab_size = 3000;
 
@@ -96,18 +68,11 @@ std::size_t expect_no_allocation(Session& text, Target& target, Draft& drafter, 
   std::size_t round = 0;
   std::size_t waiting = 0;
   for (; text.running() && round < 200; ++round) {
-    const std::size_t before = counting_new::allocations();
-    const auto request = text.request();
-    drafted.begin(request);
-    drafter.propose(request, text.chance(), drafted);
-    const auto plan = plan_for(text, drafted, target);
-    if (target.size() > plan.held) target.truncate(plan.held);
-    const auto out = text.commit(text.verify(target.decode(plan.tokens, plan.rows)));
-    const std::size_t after = counting_new::allocations();
+    const auto [out, allocations, while_drafting] = make_round(text, target, drafter, drafted);
     EXPECT_GT(out.committed, 0U);
     waiting += text.waiting().size();
     if (round >= warm) {
-      EXPECT_EQ(after, before) << "round " << round;
+      EXPECT_EQ(allocations, 0U) << "round " << round << ", drafting " << while_drafting;
     }
   }
   EXPECT_EQ(round, 200U);
@@ -115,8 +80,8 @@ std::size_t expect_no_allocation(Session& text, Target& target, Draft& drafter, 
 }
 
 void expect_no_allocation_once_warm(const specdec::sampling_params& sampling, std::size_t top) {
-  still_model target(vocab_size, 1);
-  still_model draft(vocab_size, 2);
+  still_model target(vocab_size, {.seed = 1});
+  still_model draft(vocab_size, {.seed = 2});
   specdec::session text(vocab_size, {.max_tokens = 2000, .sampling = sampling});
   specdec::model_drafter drafter(draft, specdec::constant{5}, {.top = top});
   (void)expect_no_allocation(text, target, drafter, 1);
@@ -165,8 +130,8 @@ specdec::generate_options demanding(specdec::log_probability_of which) {
 
 TEST(allocation, is_none_under_a_mask_with_stops_and_candidates_once_warm) {
   for (const auto which : {specdec::log_probability_of::law, specdec::log_probability_of::model}) {
-    still_model target(vocab_size, 1);
-    still_model draft(vocab_size, 1);
+    still_model target(vocab_size, {.seed = 1});
+    still_model draft(vocab_size, {.seed = 1});
     specdec::session text(vocab_size, demanding(which));
     specdec::model_drafter drafter(draft, specdec::constant{5});
     // What waits sets the greatest size of a round, and chance how soon it is met.
@@ -176,8 +141,8 @@ TEST(allocation, is_none_under_a_mask_with_stops_and_candidates_once_warm) {
 }
 
 TEST(allocation, is_none_with_filters_under_a_mask_once_warm) {
-  still_model target(vocab_size, 1);
-  still_model draft(vocab_size, 1);
+  still_model target(vocab_size, {.seed = 1});
+  still_model draft(vocab_size, {.seed = 1});
   auto options = demanding(specdec::log_probability_of::law);
   options.sampling.top_k = 50;
   options.sampling.top_p = 0.9;
@@ -187,8 +152,8 @@ TEST(allocation, is_none_with_filters_under_a_mask_once_warm) {
 }
 
 TEST(allocation, is_none_in_wrappers_once_warm) {
-  specdec::recorded target{specdec::padded(still_model(3064, 1), vocab_size)};
-  specdec::padded draft{specdec::recorded{still_model(3008, 2)}, vocab_size};
+  specdec::recorded target{specdec::padded(still_model(3064, {.seed = 1}), vocab_size)};
+  specdec::padded draft{specdec::recorded{still_model(3008, {.seed = 2})}, vocab_size};
   specdec::session text(vocab_size, {.max_tokens = 2000});
   specdec::model_drafter drafter(draft, specdec::constant{5});
   (void)target.decode(std::vector<token_id>(2100, 1), 0);
@@ -197,8 +162,8 @@ TEST(allocation, is_none_in_wrappers_once_warm) {
 }
 
 TEST(allocation, is_none_with_types_chosen_at_run_time_and_a_target_that_knows_its_tokens_once_warm) {
-  still_model inner(vocab_size, 1);
-  still_model draft(vocab_size, 2);
+  still_model inner(vocab_size, {.seed = 1});
+  still_model draft(vocab_size, {.seed = 2});
   specdec::recorded<still_model&> target(inner);
   // It cannot know how long the text will be, and grows by doubling; so it is once made as large as it will get.
   (void)target.decode(std::vector<token_id>(2100, 1), 0);

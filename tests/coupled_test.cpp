@@ -91,20 +91,44 @@ TEST(race, is_the_same_for_a_row_and_a_proposal_of_one_law) {
 
 TEST(race, finds_the_least_ratio) {
   // The shortcut by upper bits against all ratios written out.
-  std::vector<float> weights(300);
+  std::vector<float> weights(3000);
   for (std::size_t t = 0; t < weights.size(); ++t) weights[t] = static_cast<float>(t * 13 % 29);
   const auto q = specdec::proposal::dense(weights);
-  for (std::uint32_t position = 0; position < 500; ++position) {
+  for (std::uint32_t position = 0; position < 100; ++position) {
     const specdec::race_noise noise(seed, 1, position);
     token_id best = -1;
     double least = std::numeric_limits<double>::infinity();
     for (std::uint32_t t = 0; t < weights.size(); ++t) {
-      const double ratio = noise.of(t, noise.upper_bits(t / 4)[t % 4]) / static_cast<double>(weights[t]);
+      const double ratio = noise.of(t, noise.upper_bits(t)) / static_cast<double>(weights[t]);
       if (ratio < least) best = static_cast<token_id>(t);
       least = std::min(least, ratio);
     }
     EXPECT_EQ(q.race(noise), best);
   }
+}
+
+TEST(race, has_the_same_bits_on_every_instruction_set) {
+  namespace detail = specdec::detail;
+  const detail::isa before = detail::isa_in_use();
+  const specdec::race_noise noise(0x123456789ABCDEF0U, 7, 12345);
+  std::vector<std::uint32_t> expected(1024);
+  for (std::uint32_t t = 0; t < 1024; ++t) expected[t] = noise.upper_bits(2048 + t);
+  alignas(64) float weights[1024];
+  for (std::size_t t = 0; t < 1024; ++t) weights[t] = t % 97 == 3 ? 1.0F : 1e-3F;
+  for (const detail::isa set : detail::every_isa) {
+    if (!detail::supported(set)) continue;
+    detail::isa_in_use() = set;
+    std::vector<std::uint32_t> words(1024);
+    const float bound = 0.01F;
+    const std::uint32_t chunks = detail::race_chunks_of(noise, 2048, weights, 16, bound, words.data());
+    EXPECT_EQ(words, expected) << detail::to_string(set);
+    std::uint32_t possible = 0;
+    for (std::uint32_t t = 0; t < 1024; ++t) {
+      if (expected[t] * 0x1p-32 < 0.01 * static_cast<double>(weights[t])) possible |= 1U << t / 64;
+    }
+    EXPECT_EQ(chunks, possible) << detail::to_string(set);
+  }
+  detail::isa_in_use() = before;
 }
 
 TEST(race, noise_is_exponential_down_to_its_smallest_values) {
@@ -234,7 +258,7 @@ TEST(coupled, text_depends_on_the_seed_alone) {
     for (const drawing mode : {drawing::distinctly, drawing::independently, drawing::fixed}) {
       EXPECT_EQ(coupled_text(tree_sampler{laws::hashed(7, 40), {2, 2, 1}, mode}, params), expected);
     }
-    EXPECT_EQ(coupled_text(specdec::prompt_lookup(7), params), expected);
+    EXPECT_EQ(coupled_text(specdec::prompt_lookup{}, params), expected);
   }
 }
 

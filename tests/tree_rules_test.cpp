@@ -233,7 +233,7 @@ TEST(siblings, are_kept_as_often_as_published) {
 
 /// The top two of q = (.2, .3, .5).
 struct top_two {
-  static constexpr bool drafts_trees = true;
+  [[maybe_unused]] static constexpr bool drafts_trees = true;
   void propose(const specdec::draft_request&, auto& chance, specdec::draft& answer) const {
     answer.extend(specdec::root, specdec::proposal::point_mass(3, 2), chance);
     answer.extend(specdec::root, specdec::proposal::point_mass(3, 1), chance);

@@ -140,13 +140,20 @@ class proposal {
   }
 
   /// The token with the least noise over probability; see `RacingChance`. O(k), O(V) for a dense law.
-  template <class Noise>
-  [[nodiscard]] token_id race(const Noise& noise) const {
+  [[nodiscard]] token_id race(const race_noise& noise) const {
     if (form_ == form::point_mass) return token_;
     detail::race_leader leader;
-    for (std::size_t i = 0; i < weights_.size(); ++i) {
-      const token_id token = form_ == form::sparse ? ids_[i] : static_cast<token_id>(i);
-      if (weights_[i] > 0) detail::run(leader, noise, token, static_cast<double>(weights_[i]));
+    if (form_ == form::sparse) {
+      for (std::size_t i = 0; i < ids_.size(); ++i) {
+        if (weights_[i] > 0) detail::run(leader, noise, ids_[i], static_cast<double>(weights_[i]));
+      }
+      return leader.token;
+    }
+    detail::block<float> weights;
+    for (std::size_t begin = 0; begin < weights_.size(); begin += detail::block_size) {
+      weights.size = std::min(detail::block_size, weights_.size() - begin);
+      std::copy_n(weights_.data() + begin, weights.size, weights.values);
+      detail::run_block(leader, noise, begin, weights);
     }
     return leader.token;
   }
@@ -247,13 +254,14 @@ class draft {
     coupled_ = request.coupled;
   }
 
-  /// Makes room for `nodes` tokens and `weights` stored weights in all.
+  /// Makes room for `nodes` tokens and `weights` stored weights in all, as many for each token.
   void reserve(std::size_t nodes, std::size_t weights) {
     tokens_.reserve(nodes);
     nodes_.reserve(nodes);
     ids_.reserve(weights);
     weights_.reserve(weights);
     width_.reserve(nodes);
+    if (nodes > 0) left_.reserve(weights / nodes);
   }
 
   /// Draws a token from q and appends it as the last child of `parent`; returns its node. Copies q. O(size of q).
@@ -322,6 +330,8 @@ class draft {
   }
   /// How many tokens' weights are stored in all, a point mass counting as one.
   [[nodiscard]] std::size_t stored_tokens() const noexcept { return size() + weights_.size(); }
+  /// Whether a token was drawn from a law with a weight for every token of the vocabulary.
+  [[nodiscard]] bool has_dense_laws() const noexcept { return weights_.size() > ids_.size(); }
   /// The child of `node` that was drafted first, or `no_node`.
   [[nodiscard]] node_id first_child(node_id node) const noexcept { return children_of(node).first; }
   /// The child of the same parent that was drafted next, or `no_node`.

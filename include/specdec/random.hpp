@@ -39,17 +39,24 @@ struct key {
   friend constexpr bool operator==(const key&, const key&) noexcept = default;
 };
 
+/// The constants of Philox4x32: rounds, two multipliers, and what the key grows by every round.
+struct philox_constants {
+  static constexpr int rounds = 10;
+  static constexpr std::uint32_t multipliers[2] = {0xD2511F53, 0xCD9E8D57};
+  static constexpr std::uint32_t weyl[2] = {0x9E3779B9, 0xBB67AE85};
+};
+
 /// The Philox4x32-10 block function: 128 pseudo-random bits for a 128-bit counter under a 64-bit key.
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                                                 std::array<std::uint32_t, 2> block_key) noexcept {
-  constexpr int rounds = 10;
-  for (int round = 0; round < rounds; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
+  using constants = philox_constants;
+  for (int round = 0; round < constants::rounds; ++round) {
+    const std::uint64_t a = std::uint64_t{constants::multipliers[0]} * counter[0];
+    const std::uint64_t b = std::uint64_t{constants::multipliers[1]} * counter[2];
     counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ block_key[0], static_cast<std::uint32_t>(b),
                static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ block_key[1], static_cast<std::uint32_t>(a)};
-    block_key[0] += 0x9E3779B9;
-    block_key[1] += 0xBB67AE85;
+    block_key[0] += constants::weyl[0];
+    block_key[1] += constants::weyl[1];
   }
   return counter;
 }
@@ -100,26 +107,37 @@ concept RacingChance = Chance<C> && requires {
 };
 
 /// The noise of a race at one position of the text: an exponential variable for every token, a pure function of seed,
-/// stream, position and token. Of its 64 random bits the upper 32 are had for four tokens at once, since they settle
-/// almost every comparison.
+/// stream, position and token. Of its 64 random bits the upper 32 settle almost every comparison.
+///
+/// They come from one block function for four tokens: counter c of chunk n (tokens 64 n to 64 n + 63), 0 <= c < 16,
+/// gives the bits of tokens 64 n + c, 64 n + c + 16, + 32 and + 48, so that sixteen counters side by side give them in
+/// order.
 class race_noise {
  public:
-  /// Tokens whose upper bits are had together.
-  static constexpr std::size_t group_size = 4;
+  static constexpr std::uint32_t chunk_size = 64;
+  static constexpr std::uint32_t counters_per_chunk = chunk_size / 4;
 
   constexpr race_noise(std::uint64_t seed, std::uint32_t stream, std::uint32_t position) noexcept
-      : seed_(seed), stream_(stream), position_(position) {}
+      : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
+        counter_{0, position, upper << 24, stream} {}
 
-  /// The upper 32 bits u of the tokens group * 4 to group * 4 + 3. A token's noise is at least u * 2^-32.
-  [[nodiscard]] constexpr std::array<std::uint32_t, group_size> upper_bits(std::uint32_t group) const noexcept {
-    return bits(group, upper);
+  /// The key and the counter (its first word set to 0) of the block function that gives the upper bits.
+  [[nodiscard]] constexpr const std::array<std::uint32_t, 2>& key() const noexcept { return key_; }
+  [[nodiscard]] constexpr const std::array<std::uint32_t, 4>& counter() const noexcept { return counter_; }
+
+  /// The upper 32 bits u of a token. Its noise is at least u * 2^-32.
+  [[nodiscard]] constexpr std::uint32_t upper_bits(std::uint32_t token) const noexcept {
+    std::array<std::uint32_t, 4> counter = counter_;
+    counter[0] = token / chunk_size * counters_per_chunk + token % counters_per_chunk;
+    return philox4x32(counter, key_)[token % chunk_size / counters_per_chunk];
   }
 
   /// The noise of `token`, whose upper bits are known: -ln(1 - v), v uniform over the odd multiples of 2^-65 in (0, 1),
   /// rounded.
   [[nodiscard]] double of(std::uint32_t token, std::uint32_t upper_bits) const noexcept {
     constexpr double below_one = 1 - 0x1p-53;
-    const double rest = static_cast<double>(bits(token, lower)[0]) + 0.5;
+    const std::array<std::uint32_t, 4> counter{token, counter_[1], lower << 24, counter_[3]};
+    const double rest = static_cast<double>(philox4x32(counter, key_)[0]) + 0.5;
     const double v = static_cast<double>(upper_bits) * 0x1p-32 + rest * 0x1p-64;
     if (v > 0x1p-10) return -logarithm(1 - (v < below_one ? v : below_one));
     // 1 - v would round away what tells small ones apart.
@@ -131,14 +149,8 @@ class race_noise {
   static constexpr std::uint32_t upper = 0x80;
   static constexpr std::uint32_t lower = 0x81;
 
-  [[nodiscard]] constexpr std::array<std::uint32_t, 4> bits(std::uint32_t index, std::uint32_t half) const noexcept {
-    return philox4x32({index, position_, half << 24, stream_},
-                      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
-  }
-
-  std::uint64_t seed_;
-  std::uint32_t stream_;
-  std::uint32_t position_;
+  std::array<std::uint32_t, 2> key_;
+  std::array<std::uint32_t, 4> counter_;
 };
 
 /// Production randomness: Philox4x32-10, counter = the key and the stream, key = the seed.

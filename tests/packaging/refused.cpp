@@ -175,6 +175,31 @@ void drafts_for_itself(specdec::session<>& text, model_in_layers& target) {
   (void)specdec::speculative_generate(text, target, drafter);
 }
 
+struct tree_target {
+  std::size_t vocab_size() const;
+  std::size_t size() const;
+  specdec::logits_view<float> decode(std::span<const token_id> tokens, std::size_t count);
+#ifndef REFUSED_TREE_TARGET
+  specdec::logits_view<float> decode_tree(std::span<const token_id> tokens, std::span<const specdec::node_id> parents,
+                                          std::size_t count);
+  void keep(std::span<const specdec::node_id> path);
+#endif
+  void truncate(std::size_t n);
+};
+
+struct twins {
+  static constexpr bool drafts_trees = true;
+  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) {
+    const auto again = specdec::proposal::point_mass(8, request.context.back());
+    answer.extend_independently(specdec::root, 2, again, chance);
+  }
+};
+
+void drafts_trees(specdec::session<>& text, tree_target& target) {
+  twins drafter;
+  (void)specdec::speculative_generate(text, target, drafter);
+}
+
 void checked(model<7>& target) { (void)specdec::testing::check_target_model(target); }
 
 void with_a_rule(specdec::session<rule>& text, right_model& right) {

@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "passes.hpp"
+#include "race_pass.hpp"
 
 namespace specdec::inline SPECDEC_ABI::detail {
 
@@ -101,6 +102,13 @@ struct kernels {
   };                                                                                                                  \
   attributes inline weight_total total_weight_##name(const float* weights, std::size_t size) noexcept {               \
     const weight_total found = total_weight<width>(weights, size);                                                    \
+    leave;                                                                                                            \
+    return found;                                                                                                     \
+  }                                                                                                                   \
+  attributes inline std::uint32_t race_chunks_##name(const race_noise& noise, std::uint32_t first_token,              \
+                                                     const float* weights, std::size_t chunks, float bound,           \
+                                                     std::uint32_t* words) noexcept {                                 \
+    const std::uint32_t found = race_chunks<width>(noise, first_token, weights, chunks, bound, words);                \
     leave;                                                                                                            \
     return found;                                                                                                     \
   }
@@ -214,6 +222,26 @@ template <class T>
   return total_weight_scalar_entries(weights, size);
 #else
   return total_weight_baseline_entries(weights, size);
+#endif
+}
+
+/// See race_pass.hpp.
+[[nodiscard]] inline std::uint32_t race_chunks_of(const race_noise& noise, std::uint32_t first_token,
+                                                  const float* weights, std::size_t chunks, float bound,
+                                                  std::uint32_t* words) {
+#if SPECDEC_X86
+  if (isa_in_use() == isa::avx512) {
+    return race_chunks_avx512_entries(noise, first_token, weights, chunks, bound, words);
+  }
+  if (isa_in_use() == isa::avx2) return race_chunks_avx2_entries(noise, first_token, weights, chunks, bound, words);
+#endif
+#if SPECDEC_SCALAR && SPECDEC_VECTORS
+  return isa_in_use() == isa::scalar ? race_chunks_scalar_entries(noise, first_token, weights, chunks, bound, words)
+                                     : race_chunks_baseline_entries(noise, first_token, weights, chunks, bound, words);
+#elif SPECDEC_SCALAR
+  return race_chunks_scalar_entries(noise, first_token, weights, chunks, bound, words);
+#else
+  return race_chunks_baseline_entries(noise, first_token, weights, chunks, bound, words);
 #endif
 }
 

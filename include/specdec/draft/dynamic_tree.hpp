@@ -61,6 +61,8 @@ class dynamic_tree_drafter {
   }
 
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
+  /// How many nodes are kept of all. May be set between rounds; 0 drafts nothing.
+  [[nodiscard]] std::size_t& nodes() noexcept { return options_.nodes; }
 
   /// See `Drafter`.
   template <Chance C>
@@ -69,8 +71,8 @@ class dynamic_tree_drafter {
     const std::size_t nodes = std::min(options_.nodes, request.max_nodes);
     const std::size_t room = model_.room(request);
     if (depth == 0 || nodes == 0 || room == 0) return;
+    reserve(1 + depth * options_.width * ids_.size());
     found_.clear();
-    found_.reserve(1 + depth * options_.width * ids_.size());
     found_.push_back({0, -1, 1.0, 0, 0});
     {
       const auto rows = model_.read_text(request);
@@ -105,6 +107,15 @@ class dynamic_tree_drafter {
   [[nodiscard]] bool before(std::size_t a, std::size_t b) const noexcept {
     if (found_[a].worth != found_[b].worth) return found_[a].worth > found_[b].worth;
     return a < b;
+  }
+
+  /// Makes room for a round that finds so many nodes.
+  void reserve(std::size_t most) {
+    reserve_at_least(found_, most);
+    reserve_at_least(frontier_, most);
+    reserve_at_least(order_, most);
+    reserve_at_least(drafted_, most);
+    reserve_at_least(path_, options_.depth);
   }
 
   template <class Row>

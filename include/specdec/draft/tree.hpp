@@ -39,6 +39,7 @@ class sibling_counts {
       place& own = nodes_[node];
       own.depth = drafted.depth(node);
       own.rank = nodes_[drafted.parent(node)].children++;
+      make_room(own.depth, own.rank + 1);
     }
   }
 
@@ -48,7 +49,6 @@ class sibling_counts {
     const std::size_t asked = out.accepted + (out.end == round_end::text_ended ? 0 : 1);
     for (std::size_t i = 0; i < asked; ++i) {
       const place& parent = nodes_[i == 0 ? root : out.path[i - 1]];
-      make_room(parent.depth + 1, parent.children);
       for (std::size_t rank = 0; rank < parent.children; ++rank) ++tried_[parent.depth * ranks_ + rank];
       if (i < out.accepted) ++kept_[parent.depth * ranks_ + nodes_[out.path[i]].rank];
     }

@@ -13,6 +13,7 @@
 #include "../detail/kernels.hpp"
 #include "../mathematics.hpp"
 #include "../proposal.hpp"
+#include "../random.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -106,8 +107,7 @@ class distribution {
   }
 
   /// The token with the least noise over probability; see `RacingChance`. O(V); O(1) when greedy.
-  template <class Noise>
-  [[nodiscard]] token_id race(const Noise& noise) const {
+  [[nodiscard]] token_id race(const race_noise& noise) const {
     if (greedy()) return mode();
     // With the favourite in the lead few others come close.
     detail::race_leader leader;

@@ -71,7 +71,7 @@ class law {
     shares_.resize(places_.size());
     if (!drafted.is_chain()) {
       left_.resize(std::max(left_.size(), drafted.max_depth() + 1));
-      for (remainder_memory& left : left_) left.reserve(vocab_size_, drafted.stored_tokens());
+      for (remainder_memory& left : left_) left.reserve(vocab_size_, drafted.stored_tokens(), drafted.has_dense_laws());
     }
   }
 

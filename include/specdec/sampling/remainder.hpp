@@ -21,12 +21,15 @@ namespace specdec::inline SPECDEC_ABI {
 /// What a `remainder` has changed of a law, in memory that is kept across rounds.
 class remainder_memory {
  public:
-  /// Makes room for changes of so many tokens, of a vocabulary with so many.
-  void reserve(std::size_t vocab_size, std::size_t tokens) {
+  /// Makes room for a vocabulary of so many tokens, of which so many may change; all of them, if a dense law is taken out.
+  void reserve(std::size_t vocab_size, std::size_t tokens, bool dense) {
     reserve_at_least(sums_, detail::block_count(vocab_size));
     reserve_at_least(next_sums_, detail::block_count(vocab_size));
     reserve_at_least(changed_, tokens);
     reserve_at_least(next_changed_, tokens);
+    if (!dense) return;
+    reserve_at_least(all_, vocab_size);
+    reserve_at_least(taken_, vocab_size);
   }
 
  private:
