@@ -43,6 +43,7 @@
 #include "model/skipping_layers.hpp"
 #include "model/tokenizer.hpp"
 #include "model/translated.hpp"
+#include "model/tree_nodes.hpp"
 #include "model/vocabulary_map.hpp"
 #include "owner.hpp"
 #include "proposal.hpp"

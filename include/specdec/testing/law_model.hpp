@@ -4,7 +4,6 @@
 /// @file
 /// The smallest causal model there is: one whose law is written down.
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
@@ -12,13 +11,16 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../model/tree_nodes.hpp"
 #include "../proposal.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
 
 /// A causal model whose law is a function of the text: `Function` maps a std::span<const token_id> to a
-/// std::vector<double> of probabilities. Its logits are their logarithms, in double. Models `DecodesTrees`.
+/// std::vector<double> of probabilities. Its logits are their logarithms, in double.
+///
+/// Models `CausalModel` and `DecodesTrees`. Throws std::invalid_argument where a tree breaks the contract.
 template <class Function>
 class law_model {
  public:
@@ -27,59 +29,54 @@ class law_model {
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
   [[nodiscard]] std::size_t size() const noexcept { return context_.size(); }
   void truncate(std::size_t n) {
-    nodes_.clear();
     context_.resize(n);
+    nodes_.clear();
   }
 
   logits_view<double> decode(std::span<const token_id> tokens, std::size_t rows) {
-    nodes_.clear();
-    logits_.clear();
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      context_.push_back(tokens[i]);
-      if (i + rows >= tokens.size()) append_row(context_);
-    }
-    return {logits_.data(), rows, vocab_size_};
+    return decode_tree(tokens, {}, rows);
   }
 
   logits_view<double> decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
                                   std::size_t rows) {
-    const auto text = tokens.first(tokens.size() - parents.size());
+    nodes_.require_call(tokens, parents, rows, size());
+    const std::size_t text = tokens.size() - parents.size();
+    if (text > 0) nodes_.clear();
     logits_.clear();
-    if (!text.empty()) (void)decode(text, rows - std::min(rows, parents.size()));
-    for (std::size_t i = 0; i < parents.size(); ++i) {
-      nodes_.push_back({parents[i], tokens[text.size() + i]});
-      if (i + rows >= parents.size()) append_row(text_to(static_cast<node_id>(nodes_.size())));
+    for (std::size_t i = 0; i < text; ++i) {
+      context_.push_back(tokens[i]);
+      if (i + rows >= tokens.size()) append_row(context_);
+    }
+    for (std::size_t i = text; i < tokens.size(); ++i) {
+      nodes_.append(tokens.subspan(i, 1), parents.subspan(i - text, 1));
+      if (i + rows >= tokens.size()) append_row(text_to(static_cast<node_id>(nodes_.size())));
     }
     return {logits_.data(), rows, vocab_size_};
   }
 
   void keep(std::span<const node_id> path) {
-    for (const node_id node : path) context_.push_back(nodes_[node - 1].token);
+    nodes_.require_path(path);
+    for (const node_id node : path) context_.push_back(nodes_.token(node));
     nodes_.clear();
   }
 
  private:
-  struct tree_node {
-    node_id parent;
-    token_id token;
-  };
-
-  void append_row(const std::vector<token_id>& text) {
-    for (const double p : function_(std::span<const token_id>(text))) logits_.push_back(std::log(p));
+  [[nodiscard]] std::vector<token_id> text_to(node_id node) const {
+    std::vector<node_id> path;
+    nodes_.append_path(node, path);
+    std::vector<token_id> text = context_;
+    for (const node_id step : path) text.push_back(nodes_.token(step));
+    return text;
   }
 
-  [[nodiscard]] std::vector<token_id> text_to(node_id node) const {
-    std::vector<token_id> path;
-    for (; node != root; node = nodes_[node - 1].parent) path.push_back(nodes_[node - 1].token);
-    std::vector<token_id> text = context_;
-    text.insert(text.end(), path.rbegin(), path.rend());
-    return text;
+  void append_row(std::span<const token_id> text) {
+    for (const double p : function_(text)) logits_.push_back(std::log(p));
   }
 
   std::size_t vocab_size_;
   Function function_;
   std::vector<token_id> context_;
-  std::vector<tree_node> nodes_;
+  tree_nodes nodes_;
   std::vector<double> logits_;
 };
 

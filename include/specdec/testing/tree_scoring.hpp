@@ -1,0 +1,122 @@
+#ifndef SPECDEC_TESTING_TREE_SCORING_HPP
+#define SPECDEC_TESTING_TREE_SCORING_HPP
+
+/// @file
+/// Trees on a model that only scores chains: slow, and right by construction.
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../concepts.hpp"
+#include "../model/tree_nodes.hpp"
+#include "../proposal.hpp"
+#include "../types.hpp"
+
+namespace specdec::inline SPECDEC_ABI::testing {
+
+/// Scores every node of a tree by truncating to the text and decoding the node's path: what `decode_tree` of any other
+/// model must agree with. Owns the model; `tree_scoring<M&>` refers to it.
+///
+/// Models `CausalModel` and `DecodesTrees`, and `HasCapacity` where the wrapped model does. Rows are copied; all calls
+/// allocate. If a call of the wrapped model throws, the nodes are forgotten and size() says how much of the text is
+/// left. Cost: one call of the model for each node with a row.
+template <class Model>
+requires CausalModel<std::remove_reference_t<Model>>
+class tree_scoring {
+ public:
+  using wrapped = std::remove_reference_t<Model>;
+  /// The type of a logit.
+  using value_type = std::remove_cvref_t<decltype(std::declval<wrapped&>().decode({}, 0).row(0)[0])>;
+
+  explicit tree_scoring(Model model) : model_(std::forward<Model>(model)), text_size_(model_.size()) {}
+
+  [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return text_size_; }
+  [[nodiscard]] std::size_t capacity() const requires HasCapacity<wrapped> { return model_.capacity(); }
+
+  /// The wrapped model's decode. What it throws passes through.
+  logits_view<value_type> decode(std::span<const token_id> tokens, std::size_t rows) {
+    return decode_tree(tokens, {}, rows);
+  }
+
+  /// See `DecodesTrees`. Throws std::invalid_argument where the call breaks the contract; nothing has changed then.
+  logits_view<value_type> decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
+                                      std::size_t rows) {
+    nodes_.require_call(tokens, parents, rows, size());
+    const std::size_t text = tokens.size() - parents.size();
+    logits_.clear();
+    if (text > 0) {
+      at_text([&] { take(model_.decode(tokens.first(text), rows > parents.size() ? rows - parents.size() : 0)); });
+      nodes_.clear();
+      text_size_ = model_.size();
+    }
+    for (std::size_t i = text; i < tokens.size(); ++i) {
+      nodes_.append(tokens.subspan(i, 1), parents.subspan(i - text, 1));
+      if (i + rows < tokens.size()) continue;
+      const std::vector<token_id> path = tokens_to(static_cast<node_id>(nodes_.size()));
+      at_text([&] {
+        take(model_.decode(path, 1));
+        model_.truncate(text_size_);
+      });
+    }
+    return {logits_.data(), rows, vocab_size()};
+  }
+
+  /// See `DecodesTrees`. Throws as decode_tree.
+  void keep(std::span<const node_id> path) {
+    nodes_.require_path(path);
+    const std::vector<token_id> tokens = path.empty() ? std::vector<token_id>() : tokens_to(path.back());
+    at_text([&] { (void)model_.decode(tokens, 0); });
+    nodes_.clear();
+    text_size_ = model_.size();
+  }
+
+  void truncate(std::size_t n) {
+    at_text([&] { model_.truncate(n); });
+    nodes_.clear();
+    text_size_ = model_.size();
+  }
+
+ private:
+  template <class Call>
+  void at_text(const Call& call) {
+    try {
+      call();
+    } catch (...) {
+      nodes_.clear();
+      text_size_ = model_.size();
+      throw;
+    }
+  }
+
+  template <LogitsRows Rows>
+  void take(const Rows& rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto row = rows.row(i);
+      for (std::size_t t = 0; t < row.size(); ++t) logits_.push_back(row[t]);
+    }
+  }
+
+  [[nodiscard]] std::vector<token_id> tokens_to(node_id node) const {
+    std::vector<node_id> path;
+    nodes_.append_path(node, path);
+    std::vector<token_id> tokens;
+    for (const node_id step : path) tokens.push_back(nodes_.token(step));
+    return tokens;
+  }
+
+  Model model_;
+  std::size_t text_size_;
+  tree_nodes nodes_;
+  std::vector<value_type> logits_;
+};
+
+template <class Model>
+tree_scoring(Model) -> tree_scoring<Model>;
+
+}  // namespace specdec::inline SPECDEC_ABI::testing
+
+#endif  // SPECDEC_TESTING_TREE_SCORING_HPP
