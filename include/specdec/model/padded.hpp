@@ -14,6 +14,7 @@
 
 #include "../concepts.hpp"
 #include "../layer_skip.hpp"
+#include "../proposal.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -37,8 +38,9 @@ struct narrowed_rows {
 /// rows, say, for 32000 tokens), some more than others of their family; without the padding they share a vocabulary,
 /// and no padding is ever sampled. Owns the model; `padded<M&>` refers to it.
 ///
-/// Models `CausalModel`, and `HasCapacity`, `KnowsTokens` and `SkipsLayers` where the wrapped model does. Movable and
-/// copyable where that is. Copies no logits: rows are views of the wrapped model's, and lazy where they are.
+/// Models `CausalModel`, and `HasCapacity`, `KnowsTokens`, `SkipsLayers` and `DecodesTrees` where the wrapped model
+/// does. Movable and copyable where that is. Copies no logits: rows are views of the wrapped model's, and lazy where
+/// they are.
 template <class Model>
 requires CausalModel<std::remove_reference_t<Model>>
 class padded {
@@ -68,6 +70,12 @@ class padded {
                             const layer_skip& skipped) requires SkipsLayers<wrapped> {
     return narrowed_rows<decltype(model_.decode(tokens, rows))>{model_.decode(tokens, rows, skipped), vocab_size_};
   }
+  /// The wrapped model's decode_tree, without the padding of its rows.
+  [[nodiscard]] auto decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
+                                 std::size_t rows) requires DecodesTrees<wrapped> {
+    return narrowed_rows<decltype(model_.decode(tokens, rows))>{model_.decode_tree(tokens, parents, rows), vocab_size_};
+  }
+  void keep(std::span<const node_id> path) requires DecodesTrees<wrapped> { model_.keep(path); }
   void truncate(std::size_t n) { model_.truncate(n); }
 
   [[nodiscard]] wrapped& model() noexcept { return model_; }

@@ -4,6 +4,7 @@
 /// @file
 /// A model that remembers what it was fed.
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -13,6 +14,7 @@
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
 #include "../layer_skip.hpp"
+#include "../proposal.hpp"
 #include "../types.hpp"
 #include "../vectors.hpp"
 
@@ -22,9 +24,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// as their target: each feeds it what it lacks of their own text. Owns the model; `recorded<M&>` refers to it, and
 /// then all calls must go through the wrapper.
 ///
-/// Models `CausalModel` and `KnowsTokens`, and `HasCapacity` and `SkipsLayers` where the wrapped model does. Movable
-/// and copyable where that is. Tokens that were in the model before are unknown and stand as -1, which is no token:
-/// they are fed again.
+/// Models `CausalModel` and `KnowsTokens`, and `HasCapacity`, `SkipsLayers` and `DecodesTrees` where the wrapped model
+/// does. Movable and copyable where that is. Tokens that were in the model before are unknown and stand as -1, which is
+/// no token: they are fed again.
 ///
 /// If a call throws, tokens() has the first size() of the tokens that were there and those that came, as the model's
 /// contract says. Does not allocate unless the context grows beyond twice its greatest size so far.
@@ -44,22 +46,37 @@ class recorded {
 
   /// The wrapped model's decode. What it throws passes through.
   decltype(auto) decode(std::span<const token_id> tokens, std::size_t rows) {
-    return written_down(tokens, [&]() -> decltype(auto) { return model_.decode(tokens, rows); });
+    return written_down(tokens, {}, [&]() -> decltype(auto) { return model_.decode(tokens, rows); });
   }
   /// The same with layers left out.
   decltype(auto) decode(std::span<const token_id> tokens, std::size_t rows,
                         const layer_skip& skipped) requires SkipsLayers<wrapped> {
-    return written_down(tokens, [&]() -> decltype(auto) { return model_.decode(tokens, rows, skipped); });
+    return written_down(tokens, {}, [&]() -> decltype(auto) { return model_.decode(tokens, rows, skipped); });
+  }
+
+  /// The wrapped model's decode_tree. What it throws passes through.
+  decltype(auto) decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
+                             std::size_t rows) requires DecodesTrees<wrapped> {
+    // More parents than tokens are for the model to refuse.
+    const std::size_t text = tokens.size() - std::min(parents.size(), tokens.size());
+    return written_down(tokens.first(text), tokens.subspan(text),
+                        [&]() -> decltype(auto) { return model_.decode_tree(tokens, parents, rows); });
+  }
+  /// The wrapped model's keep. What it throws passes through.
+  void keep(std::span<const node_id> path) requires DecodesTrees<wrapped> {
+    reserve_at_least(tokens_, tokens_.size() + path.size());
+    for (const node_id node : path) {
+      const bool known = node != root && node <= node_tokens_.size();
+      tokens_.push_back(known ? node_tokens_[node - 1] : unknown);
+    }
+    agreeing([&] { model_.keep(path); });
+    node_tokens_.clear();
   }
 
   /// The wrapped model's truncate. What it throws passes through.
   void truncate(std::size_t n) {
-    try {
-      model_.truncate(n);
-    } catch (...) {
-      agree_with_model();
-      throw;
-    }
+    node_tokens_.clear();
+    agreeing([&] { model_.truncate(n); });
     agree_with_model();
   }
 
@@ -69,10 +86,26 @@ class recorded {
   static constexpr token_id unknown = -1;
 
   template <class Call>
-  decltype(auto) written_down(std::span<const token_id> tokens, const Call& call) {
+  decltype(auto) written_down(std::span<const token_id> text, std::span<const token_id> nodes, const Call& call) {
     // Before the call, so that nothing can fail behind one that succeeded.
-    reserve_at_least(tokens_, tokens_.size() + tokens.size());
-    append_to(tokens_, tokens);
+    reserve_at_least(tokens_, tokens_.size() + text.size());
+    reserve_at_least(node_tokens_, node_tokens_.size() + nodes.size());
+    append_to(tokens_, text);
+    if (!text.empty()) node_tokens_.clear();
+    const std::size_t open_nodes = node_tokens_.size();
+    append_to(node_tokens_, nodes);
+    return agreeing([&]() -> decltype(auto) {
+      try {
+        return call();
+      } catch (...) {
+        node_tokens_.resize(open_nodes);
+        throw;
+      }
+    });
+  }
+
+  template <class Call>
+  decltype(auto) agreeing(const Call& call) {
     try {
       return call();
     } catch (...) {
@@ -85,6 +118,7 @@ class recorded {
 
   Model model_;
   std::vector<token_id> tokens_;
+  std::vector<token_id> node_tokens_;  ///< of the tree that is open in the model
 };
 
 template <class Model>

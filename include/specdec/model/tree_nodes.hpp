@@ -66,13 +66,15 @@ class tree_nodes {
     node_id above = root;
     for (const node_id node : path) {
       if (node == root || node > size()) {
-        throw std::invalid_argument("specdec: expected a path of nodes from 1 to " + std::to_string(size()) +
+        throw std::invalid_argument("specdec: expected " +
+                                    (empty() ? std::string("an empty path, since no tree is open")
+                                             : "a path of nodes from 1 to " + std::to_string(size())) +
                                     "; got node " + std::to_string(node));
       }
       if (parent(node) != above) {
-        throw std::invalid_argument("specdec: expected a path of which each node is the child of the one before; node " +
-                                    std::to_string(node) + " is the child of " + std::to_string(parent(node)) +
-                                    ", not of " + std::to_string(above));
+        throw std::invalid_argument(
+            "specdec: expected a path of which each node is the child of the one before; node " + std::to_string(node) +
+            " is the child of " + std::to_string(parent(node)) + ", not of " + std::to_string(above));
       }
       above = node;
     }

@@ -25,6 +25,10 @@
 /// - Calls: many tokens of T at once, with none to all of their rows, and the token that follows; all rows must be T's.
 ///   Names aliased, swapped, shifted and first rows, a last token read twice, lost tokens, a call's size that shows.
 /// - Sessions: prefill, drafts right and wrong, rollback and re-feeding, as rounds of a session make them.
+/// - Trees, where the model scores them: branches below the first 6 tokens of T, some of them T's own, in one call and
+/// in
+///   several, and what is kept of them. Names branches that see each other, positions by number, nodes that are
+///   counted, nodes that are not moved when they are kept, nodes that are not forgotten.
 /// - Refusals, if asked for: behind a call that threw, the text that size() tells must go on as T does.
 /// - Capacity: as many tokens as it says, then T again from its beginning. Names a context that ends earlier.
 
@@ -34,13 +38,14 @@
 #include "conformance_probe.hpp"
 #include "conformance_report.hpp"
 #include "conformance_subject.hpp"
+#include "conformance_trees.hpp"
 #include "conformance_truncation.hpp"
 #include "conformance_usage.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
 
-/// Uses `model` as a session would, and reports every requirement of `TargetModel`, `HasCapacity` and
-/// `KnowsTokens` that it breaks.
+/// Uses `model` as a session would, and reports every requirement of `TargetModel`, `HasCapacity`, `KnowsTokens` and
+/// `DecodesTrees` that it breaks.
 ///
 /// What the model holds is truncated. It is compared with itself: a model whose logits are wrong for every text alike
 /// conforms. A model which ignores its last token by design would be taken for one whose rows are shifted.
@@ -76,7 +81,14 @@ template <TargetModel Model>
   if (!passed([&] { subject.read_reference(); }) || !passed([&] { truncation.check_same_text(); })) return report;
   if (passed([&] { calls.check_tokens(); }) && passed([&] { truncation.check_new_text(); }) &&
       passed([&] { calls.check_calls(); })) {
-    passed([&] { usage.check_sessions(); });
+    const bool sessions_pass = passed([&] { usage.check_sessions(); });
+    if constexpr (DecodesTrees<Model>) {
+      tree_checks<Model> trees(subject);
+      if (sessions_pass && passed([&] { trees.check_rows(); })) {
+        passed([&] { trees.check_keep(); });
+        passed([&] { trees.check_forgetting(); });
+      }
+    }
   }
   if (options.provoke_refusals) passed([&] { usage.check_refusals(); });
   if (subject.capacity() <= options.fill_limit) passed([&] { usage.check_capacity(); });

@@ -16,6 +16,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../proposal.hpp"
 #include "../types.hpp"
 #include "conformance_report.hpp"
 
@@ -34,6 +35,13 @@ namespace specdec::inline SPECDEC_ABI::testing {
   }
   words += "}";
   return tokens.size() > shown_in_full ? words + " (" + std::to_string(tokens.size()) + " tokens)" : words;
+}
+
+/// The same for a list of nodes.
+[[nodiscard]] inline std::string to_string(std::span<const node_id> nodes) {
+  const std::vector<token_id> numbers(nodes.begin(), nodes.end());
+  std::string words = to_string(std::span<const token_id>(numbers));
+  return nodes.size() > 12 ? words.substr(0, words.rfind('(')) + "(" + std::to_string(nodes.size()) + " nodes)" : words;
 }
 
 /// Calls a model on behalf of `check_target_model`, and knows what the model's context should be.
@@ -89,6 +97,50 @@ class conformance_probe {
     require_tokens();
     longest_ = std::max(longest_, text_.size());
     return answer;
+  }
+
+  /// model.decode_tree(tokens, parents, rows), with the rows copied.
+  std::vector<logits> decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
+                                  std::size_t rows) requires DecodesTrees<Model> {
+    const std::size_t before = text_.size();
+    write_down("decode_tree(" + to_string(tokens) + ", " + to_string(parents) + ", " + std::to_string(rows) + ")");
+    const auto text = tokens.first(tokens.size() - parents.size());
+    text_.insert(text_.end(), text.begin(), text.end());
+    std::vector<logits> answer;
+    guarded([&] { answer = copied(model_.decode_tree(tokens, parents, rows), rows); },
+            [&](const std::string& what) {
+              fail(requirement::decodes_trees_1, defect::call_refused,
+                   "expected " + std::to_string(parents.size()) + " nodes and " + std::to_string(rows) +
+                       " rows to be decoded; it threw " + what);
+            });
+    require_vocabulary();
+    if (model_.size() != text_.size()) {
+      fail(requirement::decodes_trees, defect::nodes_counted,
+           "expected size() " + std::to_string(text_.size()) + " behind decode_tree with " +
+               std::to_string(text.size()) + " tokens of text, which was " + std::to_string(before) + "; got " +
+               std::to_string(model_.size()));
+    }
+    require_tokens();
+    return answer;
+  }
+
+  /// model.keep(path), where the path has these tokens.
+  void keep(std::span<const node_id> path, std::span<const token_id> tokens) requires DecodesTrees<Model> {
+    write_down("keep(" + to_string(path) + ")");
+    guarded([&] { model_.keep(path); },
+            [&](const std::string& what) {
+              fail(requirement::decodes_trees_2, defect::call_refused,
+                   "expected a path of " + std::to_string(path.size()) + " nodes to be kept; it threw " + what);
+            });
+    text_.insert(text_.end(), tokens.begin(), tokens.end());
+    require_vocabulary();
+    if (model_.size() != text_.size()) {
+      fail(requirement::decodes_trees_2, defect::kept_path_miscounted,
+           "expected size() " + std::to_string(text_.size()) + " behind keep of " + std::to_string(path.size()) +
+               " nodes, which was " + std::to_string(text_.size() - tokens.size()) + "; got " +
+               std::to_string(model_.size()));
+    }
+    require_tokens();
   }
 
   /// decode of one token with its row.

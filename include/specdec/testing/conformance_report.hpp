@@ -16,17 +16,20 @@ namespace specdec::inline SPECDEC_ABI::testing {
 
 /// A requirement of a concept in concepts.hpp, by the number it has there.
 enum class requirement : std::uint8_t {
-  causal_model_1,  ///< vocab_size() is the number of tokens it knows, and never changes
-  causal_model_2,  ///< size() is the number of tokens in the context
-  causal_model_3,  ///< decode appends the tokens and returns the logits behind the last `rows` of them
-  causal_model_4,  ///< truncate(n) keeps the first n tokens and forgets the rest
-  causal_model_5,  ///< behind a decode that threw, size() says what the context is
-  logits_rows_2,   ///< a row holds numbers, and asking twice gives the same ones
-  has_capacity,    ///< capacity() is the greatest size() it can reach
-  knows_tokens,    ///< tokens() are the tokens now in the context, in order
-  drafter_1,       ///< propose appends no more than was asked for, of tokens in the vocabulary
-  drafter_2,       ///< all randomness comes from `chance`
-  drafter_3,       ///< a proposal depends on the request and on earlier rounds alone
+  causal_model_1,   ///< vocab_size() is the number of tokens it knows, and never changes
+  causal_model_2,   ///< size() is the number of tokens in the context
+  causal_model_3,   ///< decode appends the tokens and returns the logits behind the last `rows` of them
+  causal_model_4,   ///< truncate(n) keeps the first n tokens and forgets the rest
+  causal_model_5,   ///< behind a decode that threw, size() says what the context is
+  logits_rows_2,    ///< a row holds numbers, and asking twice gives the same ones
+  has_capacity,     ///< capacity() is the greatest size() it can reach
+  knows_tokens,     ///< tokens() are the tokens now in the context, in order
+  decodes_trees,    ///< nodes are no part of the context, and every call that changes it forgets them
+  decodes_trees_1,  ///< decode_tree scores every node behind the context and the path to it alone
+  decodes_trees_2,  ///< keep appends the tokens of a path, as if decode had been fed them, and forgets all other nodes
+  drafter_1,        ///< propose appends no more than was asked for, of tokens in the vocabulary
+  drafter_2,        ///< all randomness comes from `chance`
+  drafter_3,        ///< a proposal depends on the request and on earlier rounds alone
 };
 
 /// The requirement in words.
@@ -50,6 +53,14 @@ enum class requirement : std::uint8_t {
       return "HasCapacity: capacity() is the greatest size() the model can reach";
     case requirement::knows_tokens:
       return "KnowsTokens: tokens() are the tokens now in the context, in order";
+    case requirement::decodes_trees:
+      return "DecodesTrees: nodes are no part of the context, and every call that changes it forgets them";
+    case requirement::decodes_trees_1:
+      return "DecodesTrees 1: decode_tree(tokens, parents, rows) scores every node behind the context and the path to "
+             "it alone";
+    case requirement::decodes_trees_2:
+      return "DecodesTrees 2: keep(path) appends the tokens of the path, as if decode had been fed them, and forgets "
+             "all other nodes";
     case requirement::drafter_1:
       return "Drafter 1: propose appends at most max_depth tokens per path and max_nodes in all, from the vocabulary";
     case requirement::drafter_2:
@@ -91,6 +102,14 @@ enum class defect : std::uint8_t {
   capacity_too_large,         ///< the context ends, or loses its beginning, before capacity() tokens
   tokens_miscounted,          ///< tokens() has more or fewer than size() tokens
   tokens_misremembered,       ///< tokens() are not those that were fed and not truncated
+  nodes_counted,              ///< size() or tokens() count the nodes of a tree
+  other_branches_show,        ///< a node's row depends on nodes that are not on its path: a mask that lets them through
+  tree_shape_shows,           ///< it depends on how many there are: positions by number, not by depth
+  node_row_wrong,             ///< it is not the row of the context and the path to it
+  tree_calls_interact,        ///< it goes wrong when the tree comes in several calls
+  kept_path_miscounted,       ///< size() behind keep is not the context and the path
+  kept_path_wrong,            ///< behind keep the context is another than it should be: nodes that were not moved
+  nodes_not_forgotten,        ///< nodes are still there behind a call that forgets them
   draft_too_deep,             ///< a path holds more tokens than max_depth
   draft_too_large,            ///< the draft holds more tokens than max_nodes
   draft_token_unknown,        ///< a drafted token or its law is outside the vocabulary
@@ -130,6 +149,14 @@ enum class defect : std::uint8_t {
                                    "capacity_too_large",
                                    "tokens_miscounted",
                                    "tokens_misremembered",
+                                   "nodes_counted",
+                                   "other_branches_show",
+                                   "tree_shape_shows",
+                                   "node_row_wrong",
+                                   "tree_calls_interact",
+                                   "kept_path_miscounted",
+                                   "kept_path_wrong",
+                                   "nodes_not_forgotten",
                                    "draft_too_deep",
                                    "draft_too_large",
                                    "draft_token_unknown",

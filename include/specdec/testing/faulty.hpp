@@ -22,6 +22,7 @@
 
 #include "../concepts.hpp"
 #include "../layer_skip.hpp"
+#include "../proposal.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
@@ -70,8 +71,8 @@ enum class fault_kind : std::uint8_t {
 /// When a model fails, and how.
 struct fault {
   fault_kind kind = fault_kind::none;
-  /// The call that fails, the first being 1; decode and truncate are counted alike. A fault of rows waits for the next
-  /// call that returns a row, or two where they are swapped.
+  /// The call that fails, the first being 1; all calls that change the model are counted alike. A fault of rows waits
+  /// for the next call that returns a row, or two where they are swapped.
   std::size_t call = 1;
   /// Whether all later calls fail too.
   bool persistent = false;
@@ -88,8 +89,9 @@ class injected_fault : public std::runtime_error {
 /// A causal model that conforms, wrapped so that it fails at a chosen call. Owns the model; `faulty_model<M&>` refers
 /// to it.
 ///
-/// Models `CausalModel`, and `HasCapacity`, `KnowsTokens` and `SkipsLayers` where the wrapped model does. Movable and
-/// copyable where that is. All rows are copied, so they are a matrix whatever the model returns; decode allocates.
+/// Models `CausalModel`, and `HasCapacity`, `KnowsTokens`, `SkipsLayers` and `DecodesTrees` where the wrapped model
+/// does. Movable and copyable where that is. All rows are copied, so they are a matrix whatever the model returns;
+/// decode allocates. Of a tree, what is taken halfway is text, of a path the nodes nearest to the text.
 template <class Model>
 requires CausalModel<std::remove_reference_t<Model>>
 class faulty_model {
@@ -116,6 +118,27 @@ class faulty_model {
     return decode_by(tokens, rows, [&](auto some, std::size_t n) { return model_.decode(some, n, skipped); });
   }
 
+  /// The wrapped model's decode_tree, or the fault. Throws `injected_fault`, and what the wrapped model throws.
+  logits_view<value_type> decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
+                                      std::size_t rows) requires DecodesTrees<wrapped> {
+    ++calls_;
+    throw_if(fault_kind::throw_before, "decode_tree");
+    if (due(fault_kind::throw_midway)) (void)model_.decode(tokens.first((tokens.size() - parents.size()) / 2), 0);
+    throw_if(fault_kind::throw_midway, "decode_tree");
+    copy(model_.decode_tree(tokens, parents, rows));
+    throw_if(fault_kind::throw_after, "decode_tree");
+    return spoiled();
+  }
+  /// The wrapped model's keep, or the fault. Throws `injected_fault`, and what the wrapped model throws.
+  void keep(std::span<const node_id> path) requires DecodesTrees<wrapped> {
+    ++calls_;
+    throw_if(fault_kind::throw_before, "keep");
+    if (due(fault_kind::throw_midway)) model_.keep(path.first(path.size() / 2));
+    throw_if(fault_kind::throw_midway, "keep");
+    model_.keep(path);
+    throw_if(fault_kind::throw_after, "keep");
+  }
+
   /// The wrapped model's truncate, or the fault. Throws `injected_fault`, and what the wrapped model throws.
   void truncate(std::size_t n) {
     ++calls_;
@@ -127,7 +150,7 @@ class faulty_model {
   }
 
   [[nodiscard]] wrapped& model() noexcept { return model_; }
-  /// Calls of decode and truncate so far, those that failed included.
+  /// Calls that change the model so far, those that failed included.
   [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
   /// How often the fault has struck.
   [[nodiscard]] std::size_t faults() const noexcept { return faults_; }
