@@ -19,6 +19,7 @@
 #include <span>
 
 #include <specdec/layer_skip.hpp>
+#include <specdec/proposal.hpp>
 #include <specdec/types.hpp>
 
 #include "gguf.hpp"
@@ -74,7 +75,8 @@ class model {
 class context {
  public:
   /// An empty context for up to `capacity` tokens; 0 is the model's context length. All memory is reserved here, except
-  /// for logits beyond 64 rows. Throws `std::invalid_argument` if capacity exceeds the model's context length.
+  /// for logits beyond 64 rows and for the nodes of trees. Throws `std::invalid_argument` if capacity exceeds the
+  /// model's context length.
   explicit context(const toy::model& model, std::size_t capacity = 0);
   ~context();
   context(context&&) noexcept;
@@ -108,6 +110,16 @@ class context {
   /// another number of layers.
   [[nodiscard]] specdec::logits_view<float> decode(std::span<const specdec::token_id> tokens, std::size_t rows,
                                                    const specdec::layer_skip& skipped);
+
+  /// Scores a tree: the last parents.size() of `tokens` are nodes of a tree below the text, those before them are text.
+  /// See `specdec::DecodesTrees`. A node's row has the bits that `decode` gives it on the same path. Throws as decode
+  /// and, if the parents make no tree, `std::invalid_argument`; nothing has changed then.
+  [[nodiscard]] specdec::logits_view<float> decode_tree(std::span<const specdec::token_id> tokens,
+                                                        std::span<const specdec::node_id> parents, std::size_t rows);
+
+  /// Makes a path of the tree text, as if it had been decoded, and forgets all other nodes. O(path). Throws
+  /// `std::invalid_argument` if it is no path from below the text down; nothing has changed then.
+  void keep(std::span<const specdec::node_id> path);
 
   /// Keeps the first `size` tokens. O(1). Throws `std::invalid_argument` if there are fewer.
   void truncate(std::size_t size);
