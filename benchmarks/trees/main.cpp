@@ -1,0 +1,159 @@
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <program/interruption.hpp>
+#include <program/progress.hpp>
+#include <program/values.hpp>
+#include <study/bundled.hpp>
+
+#include "blocks.hpp"
+#include "options.hpp"
+#include "shapes.hpp"
+
+namespace trees {
+namespace {
+
+using program::interruption;
+using specdec::tree_shape;
+
+constexpr int success = 0, failure = 1, wrong_usage = 2, interrupted = 130;
+
+std::vector<study::tokens> all_of(const study::prompts_by_task& prompts) {
+  std::vector<study::tokens> all;
+  for (const auto& [task, of_task] : prompts) all.insert(all.end(), of_task.begin(), of_task.end());
+  return all;
+}
+
+std::string blocks_table(const options& asked, const measurement::model_pair& models,
+                         const study::prompts_by_task& prompts, program::progress_bar& progress) {
+  std::string table = fmt::format(
+      "Tokens per call of the target, the same drafted chains verified token by token and "
+      "as blocks, temperature {}\n{:<12} {:>5} {:>9} {:>9} {:>7} {:>7}\n",
+      asked.temperature, "task", "gamma", "by token", "by block", "gain", "chains");
+  for (const auto& [task, of_task] : prompts) {
+    if (interruption::stop_requested()) break;
+    const kept_of_chains found = verify_both_ways(asked, models, of_task);
+    progress.step(1, fmt::format("blocks, {}", task));
+    if (found.chains() == 0) continue;
+    for (std::size_t gamma = 1; gamma <= asked.gamma; ++gamma) {
+      const double by_token = found.by_token(gamma), by_block = found.by_block(gamma);
+      table +=
+          fmt::format("{:<12} {:>5} {:>9.3f} {:>9.3f} {:>+6.1f}% {:>7}\n", gamma == 1 ? task : "", gamma, by_token,
+                      by_block, 100 * (by_block / by_token - 1), gamma == 1 ? fmt::format("{}", found.chains()) : "");
+    }
+  }
+  return table;
+}
+
+std::string trees_table(const options& asked, const measurement::model_pair& models,
+                        std::span<const study::tokens> prompts, program::progress_bar& progress) {
+  workbench bench(asked, models, prompts);
+  const auto acceptance = measure_acceptance(bench, asked.nodes.back(), asked.depth);
+  const specdec::best_trees best(acceptance, asked.nodes.back(), asked.depth);
+  progress.step(1, "acceptance of siblings");
+  std::string table = fmt::format(
+      "\nTokens per call of the target, temperature {}\n{:>5} {:>9} {:>6} {:>9} {:>9} {:>6} {:>9} {:>9} {:>10}\n",
+      asked.temperature, "nodes", "chain", "best", "predicted", "measured", "off", "constant", "dynamic", "over chain");
+  double best_chain = 0;
+  std::size_t best_length = 0;
+  std::uint32_t stream = 0;
+  for (const std::size_t nodes : asked.nodes) {
+    if (interruption::stop_requested()) break;
+    const double chain = bench.try_shape(tree_shape::chain(std::min(nodes, asked.depth)), ++stream).tokens_per_call();
+    if (chain > best_chain) {
+      best_chain = chain;
+      best_length = std::min(nodes, asked.depth);
+    }
+    const tree_shape shape = best.shape(nodes, asked.depth);
+    const double predicted = specdec::theory::expected_tokens(shape, acceptance);
+    const double measured = bench.try_shape(shape, ++stream).tokens_per_call();
+    const double constant = bench.try_shape(constant_shape(nodes, 2), ++stream).tokens_per_call();
+    const double dynamic = bench.try_dynamic(nodes, asked.depth, ++stream).tokens_per_call();
+    progress.step(1, fmt::format("trees of {}", nodes));
+    table += fmt::format("{:>5} {:>9.3f} {:>6} {:>9.3f} {:>9.3f} {:>+5.1f}% {:>9.3f} {:>9.3f} {:>+9.1f}%\n", nodes,
+                         best_chain, best_length, predicted, measured, 100 * (predicted / measured - 1), constant,
+                         dynamic, 100 * (std::max(measured, dynamic) / best_chain - 1));
+  }
+  return table;
+}
+
+std::string speed_table(const options& asked, const study::prompts_by_task& prompts, program::progress_bar& progress) {
+  study::model_shelf shelf(toy::weight_format::float32, asked.ballast, 0);
+  const auto& timed = shelf.pair_for(measurement::find_method("rejection"));
+  study::model_shelf small(toy::weight_format::float32, 0, 0);
+  const auto& counted = small.pair_for(measurement::find_method("rejection"));
+  const std::vector<study::tokens> texts = all_of(prompts);
+  workbench bench(asked, counted, texts);
+  const auto acceptance = measure_acceptance(bench, asked.nodes.back(), asked.depth);
+  const specdec::best_trees best(acceptance, asked.nodes.back(), asked.depth);
+  const auto few = std::span(texts).first(std::min<std::size_t>(texts.size(), 6));
+  const auto costs = measure_costs(asked, timed, few, asked.nodes.back());
+  progress.step(1, "costs");
+  if (!costs) return {};
+  const tree_shape chosen = best.fastest(costs->view());
+  const double plain = 1 / specdec::theory::round_time(tree_shape(), costs->view());
+  std::string table = fmt::format(
+      "\nSpeed over plain decoding, float32, ballast to {:.0f}M parameters; a call for 1, 2, 4, 8, {} tokens costs "
+      "{:.1f}, "
+      "{:.1f}, {:.1f}, {:.1f}, {:.1f} ms, a level of drafting {:.1f} ms\n{:<24} {:>9} {:>9}\n",
+      static_cast<double>(asked.ballast) / 1e6, costs->target.size(), 1e3 * costs->target[0], 1e3 * costs->target[1],
+      1e3 * costs->target[3], 1e3 * costs->target[7], 1e3 * costs->target.back(), 1e3 * costs->draft_level, "shape",
+      "predicted", "measured");
+  const auto line = [&](const std::string& name, const tree_shape& shape) {
+    if (interruption::stop_requested()) return;
+    const double predicted =
+        specdec::theory::expected_tokens(shape, acceptance) / specdec::theory::round_time(shape, costs->view()) / plain;
+    table += fmt::format("{:<24} {:>9.2f} {:>9.2f}\n", name, predicted,
+                         measured_speedup(asked, timed, few, shape, asked.rounds));
+    progress.step(1, name);
+  };
+  line(fmt::format("chosen: {} of {}", chosen.is_chain() ? "chain" : "tree", chosen.size()), chosen);
+  for (const std::size_t nodes : {std::size_t{2}, std::size_t{4}}) {
+    line(fmt::format("chain of {}", nodes), tree_shape::chain(nodes));
+  }
+  for (const std::size_t nodes : asked.nodes) {
+    line(fmt::format("best tree of {}", nodes), best.shape(nodes, asked.depth));
+  }
+  return table;
+}
+
+int main_of(int argc, const char* const* argv) {
+  const std::optional<options> asked = parse(argc, argv);
+  if (!asked) return success;
+  interruption::listen();
+  study::model_shelf shelf(toy::weight_format::float32, 0, 0);
+  const measurement::model_pair& models = shelf.pair_for(measurement::find_method("rejection"));
+  const study::prompts_by_task prompts = study::bundled_prompts(models.target.tokenizer, asked->prompts);
+  std::string report;
+  {
+    program::progress_bar progress(stderr,
+                                   static_cast<double>(prompts.size() + 1 + asked->nodes.size()) +
+                                       (asked->rounds > 0 ? 4.0 + static_cast<double>(asked->nodes.size()) : 0));
+    report = blocks_table(*asked, models, prompts, progress);
+    report += trees_table(*asked, models, all_of(prompts), progress);
+    if (asked->rounds > 0) report += speed_table(*asked, prompts, progress);
+  }
+  fmt::print("{}", report);
+  return interruption::stop_requested() ? interrupted : success;
+}
+
+}  // namespace
+}  // namespace trees
+
+int main(int argc, char** argv) {
+  try {
+    return trees::main_of(argc, argv);
+  } catch (const program::usage_error& error) {
+    std::fprintf(stderr, "trees: %s (--help lists the options)\n", error.what());
+    return trees::wrong_usage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "trees: %s\n", error.what());
+    return trees::failure;
+  }
+}
