@@ -45,12 +45,31 @@ std::map<std::string, std::set<std::string>> include_graph() {
 
 /// Lower floors never include higher ones. The first pattern that is a prefix of the path decides.
 int floor_of(const std::string& header) {
-  const std::vector<std::pair<std::string, int>> floors = {
-      {"version.hpp", 0},      {"config.hpp", 1},           {"message.hpp", 2},  {"types.hpp", 2},   {"theory.hpp", 2},
-      {"layer_skip.hpp", 2},   {"mathematics.hpp", 2},      {"owner.hpp", 2},    {"vectors.hpp", 2}, {"random.hpp", 3},
-      {"detail/", 3},          {"proposal.hpp", 4},         {"concepts.hpp", 5}, {"sampling/", 6},   {"verify/", 7},
-      {"requirements.hpp", 7}, {"decode/generate.hpp", 10}, {"decode/", 8},      {"length/", 9},     {"draft/", 9},
-      {"model/", 9},           {"specdec.hpp", 11},         {"testing/", 12}};
+  const std::vector<std::pair<std::string, int>> floors = {{"version.hpp", 0},
+                                                           {"config.hpp", 1},
+                                                           {"message.hpp", 2},
+                                                           {"types.hpp", 2},
+                                                           {"theory.hpp", 2},
+                                                           {"layer_skip.hpp", 2},
+                                                           {"mathematics.hpp", 2},
+                                                           {"owner.hpp", 2},
+                                                           {"vectors.hpp", 2},
+                                                           {"random.hpp", 3},
+                                                           {"detail/", 3},
+                                                           {"proposal.hpp", 4},
+                                                           {"concepts.hpp", 5},
+                                                           {"sampling/", 6},
+                                                           {"verify/", 7},
+                                                           {"batches.hpp", 5},
+                                                           {"decode/batch.hpp", 10},
+                                                           {"requirements.hpp", 7},
+                                                           {"decode/generate.hpp", 10},
+                                                           {"decode/", 8},
+                                                           {"length/", 9},
+                                                           {"draft/", 9},
+                                                           {"model/", 9},
+                                                           {"specdec.hpp", 11},
+                                                           {"testing/", 12}};
   for (const auto& [prefix, floor] : floors) {
     if (header.rfind(prefix, 0) == 0) return floor;
   }

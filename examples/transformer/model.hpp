@@ -65,6 +65,7 @@ class model {
   [[nodiscard]] const char* instruction_set() const noexcept;
 
  private:
+  friend class batch;
   friend class context;
   std::shared_ptr<const weights> weights_;
 };

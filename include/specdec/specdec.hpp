@@ -4,8 +4,10 @@
 /// @file
 /// Everything but the opt-in parts (testing/, adapters/).
 
+#include "batches.hpp"
 #include "concepts.hpp"
 #include "config.hpp"
+#include "decode/batch.hpp"
 #include "decode/clock.hpp"
 #include "decode/delivery.hpp"
 #include "decode/detokenizer.hpp"
@@ -19,6 +21,8 @@
 #include "decode/statistics.hpp"
 #include "decode/stop.hpp"
 #include "draft/any.hpp"
+#include "draft/batch.hpp"
+#include "draft/chain.hpp"
 #include "draft/dynamic_tree.hpp"
 #include "draft/forced.hpp"
 #include "draft/layer_skip.hpp"
@@ -37,9 +41,12 @@
 #include "length/heuristic.hpp"
 #include "mathematics.hpp"
 #include "message.hpp"
+#include "model/one_sequence.hpp"
 #include "model/padded.hpp"
 #include "model/recorded.hpp"
+#include "model/recorded_sequences.hpp"
 #include "model/retokenized_text.hpp"
+#include "model/separate_sequences.hpp"
 #include "model/skipping_layers.hpp"
 #include "model/tokenizer.hpp"
 #include "model/translated.hpp"

@@ -1,0 +1,196 @@
+#ifndef SPECDEC_DRAFT_CHAIN_HPP
+#define SPECDEC_DRAFT_CHAIN_HPP
+
+/// @file
+/// How a causal model drafts a chain, but for the calls of the model.
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../concepts.hpp"
+#include "../proposal.hpp"
+#include "../sampling/law.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// How a model's logits become its draft law.
+struct model_drafter_options {
+  /// The draft's own parameters; by default the target's. Any choice is exact, one close to the target's is fast.
+  std::optional<sampling_params> sampling = std::nullopt;
+  /// Draft from the `top` most probable tokens, renormalised; 0 drafts from the whole law. A short law keeps a
+  /// vocabulary-sized copy of q out of every drafted token, and out of every residual.
+  std::size_t top = 64;
+};
+
+/// A call that a draft's model must make: keep the first `held` tokens, append `tokens`, return the logits behind the
+/// last `rows` of them.
+struct draft_call {
+  std::size_t held = 0;
+  std::span<const token_id> tokens;
+  std::size_t rows = 0;
+};
+
+/// The drafting of one chain as a state machine that never calls a model:
+/// @code
+/// if (!drafting.begin(request, answer, room, held)) return;
+/// while (const std::optional<draft_call> call = drafting.next(chance, fits)) {
+///   rows = (the model's answer to call)
+///   if (call->rows > 0) drafting.take(rows.row(0), chance);
+/// }
+/// @endcode
+/// Whoever runs it (`model_drafter` for one text, `batch_model_drafter` for many) calls the model. A draft may be left
+/// at any point; `begin` begins another.
+///
+/// Every token is sampled from the model's law behind the one before. Where a mask leaves one token only, that is
+/// drafted without asking the model. Nothing is drafted behind an end token.
+template <LengthPolicy Policy>
+class chain_drafting {
+ public:
+  chain_drafting(std::size_t vocab_size, Policy policy, const model_drafter_options& options)
+      : vocab_size_(vocab_size),
+        policy_(std::move(policy)),
+        whole_law_(options.top == 0),
+        follows_target_(!options.sampling) {
+    if (options.sampling) law_.emplace(vocab_size, *options.sampling);
+    const std::size_t weights = whole_law_ ? vocab_size : std::min(options.top, vocab_size);
+    if (!whole_law_) ids_.resize(weights);
+    weights_.resize(weights);
+  }
+
+  [[nodiscard]] Policy& policy() noexcept { return policy_; }
+
+  /// Begins to answer a request, or begins again; false if nothing is to be drafted. The model can read `room` tokens
+  /// behind the context, but for the last of them, and holds the first `held` tokens of the context.
+  bool begin(const draft_request& request, draft& answer, std::size_t room, std::size_t held) {
+    request_ = request;
+    answer_ = &answer;
+    goal_ = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room});
+    done_ = goal_ == 0;
+    if (done_) return false;
+    adopt(*request.target_law);
+    answer.reserve(goal_, goal_ * weights_.size());
+    // The last committed token is always fed again: its row is the law of the first drafted token.
+    held_ = std::min(held, request.context.size() - 1);
+    tip_ = root;
+    wants_row_ = false;
+    return true;
+  }
+
+  /// The next call of the model, or none if the draft is complete. `fits()` says whether the model can read what was
+  /// drafted, a forced token the last. Spans are valid until the next call of this.
+  template <Chance C, class Fits>
+  [[nodiscard]] std::optional<draft_call> next(C& chance, const Fits& fits) {
+    while (!done_ && !wants_row_) {
+      const token_id forced = request_.mask == nullptr ? -1 : request_.mask->forced(text(), vocab_size_);
+      if (forced < 0) {
+        wants_row_ = true;
+      } else {
+        tip_ = answer_->extend(tip_, proposal::point_mass(vocab_size_, forced), chance);
+        done_ = !fits() || complete();
+      }
+    }
+    if (done_) return std::nullopt;
+    return call_for_row();
+  }
+
+  /// Takes the row that the last call asked for, and drafts a token from it. Throws std::runtime_error if its logits
+  /// are unusable.
+  template <LogitsRow Row, Chance C>
+  void take(const Row& row, C& chance) {
+    wants_row_ = false;
+    done_ = true;
+    const auto q = law_->of(row, text(), request_.mask);
+    if (q.fault() == row_fault::nothing_allowed) return;
+    if (!q.valid()) {
+      throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
+                               to_string(q.fault()));
+    }
+    const auto confidence = confidence_of(row, q);
+    if constexpr (EndsBeforeToken<Policy>) {
+      if (!policy_.draws(confidence.probability(confidence.mode()))) return;
+    }
+    tip_ = answer_->extend(tip_, whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_), chance);
+    if constexpr (EndsBehindToken<Policy>) {
+      if (!policy_.goes_on(confidence.probability(answer_->token(tip_)))) return;
+    }
+    done_ = complete();
+  }
+
+ private:
+  [[nodiscard]] text_so_far text() const noexcept {
+    return {request_.context, answer_->tokens(), request_.prompt_size};
+  }
+
+  [[nodiscard]] bool complete() const {
+    return answer_->depth(tip_) >= goal_ || law_->ends().ends(answer_->token(tip_));
+  }
+
+  /// What the model lacks of the context and of what was drafted.
+  [[nodiscard]] draft_call call_for_row() noexcept {
+    const std::span<const token_id> context = request_.context;
+    const std::span<const token_id> drafted = answer_->tokens();
+    draft_call call{held_, {}, 1};
+    if (held_ < context.size()) {
+      // Forced tokens are drafted without a row, so both may be missing; they do not lie side by side.
+      call.tokens = context.subspan(held_);
+      call.rows = drafted.empty() ? 1 : 0;
+    } else {
+      call.tokens = drafted.subspan(held_ - context.size());
+    }
+    held_ += call.tokens.size();
+    return call;
+  }
+
+  /// The law that the policy judges by, if it judges at all: q, or what q is a greedy choice of.
+  template <class Row, class Law>
+  [[nodiscard]] Law confidence_of(const Row& row, const Law& q) {
+    if constexpr (EndsBeforeToken<Policy> || EndsBehindToken<Policy>) {
+      if (ungreedy_) return ungreedy_->of(row, text(), request_.mask);
+    }
+    return q;
+  }
+
+  /// Makes the draft's law from the target's, or from parameters of its own; the end of the text is the target's.
+  void adopt(const law& target) {
+    const sampling_params& params = follows_target_ ? target.params() : law_->params();
+    if (law_ && law_->params() == params && law_->ends() == target.ends()) return;
+    sampling_params own = params;
+    law_ = law(vocab_size_, own, target.ends());
+    ungreedy_.reset();
+    if constexpr (EndsBeforeToken<Policy> || EndsBehindToken<Policy>) {
+      if (own.temperature > 0) return;
+      own.temperature = 1;
+      own.top_k = 0;
+      own.top_p = 1;
+      own.min_p = 0;
+      ungreedy_.emplace(vocab_size_, own, target.ends());
+    }
+  }
+
+  std::size_t vocab_size_;
+  Policy policy_;
+  bool whole_law_;
+  bool follows_target_;
+  std::optional<law> law_;
+  std::optional<law> ungreedy_;  ///< what law_ chooses from, if that is greedy and the policy wants probabilities
+  std::vector<token_id> ids_;
+  std::vector<float> weights_;
+
+  draft_request request_;
+  draft* answer_ = nullptr;
+  std::size_t goal_ = 0;
+  std::size_t held_ = 0;  ///< tokens that the model holds of the context and what was drafted
+  node_id tip_ = root;
+  bool wants_row_ = false;
+  bool done_ = true;
+};
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_DRAFT_CHAIN_HPP
