@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "counting_new.hpp"
 #include "gguf.hpp"
 #include "model.hpp"
 #include "transformer_gguf_writer.hpp"
@@ -294,6 +295,42 @@ TEST(tree, hangs_below_text_that_all_layers_have_read) {
   static_cast<void>(scoring.decode_tree(tokens{5, 6}, nodes{0, 1}, 1));
   scoring.keep(nodes{1, 2});
   EXPECT_EQ(message_of([&] { static_cast<void>(scoring.decode(tokens{4}, 1, first)); }), "no exception");
+}
+
+TEST(tree, greedy_text_with_trees_is_greedy_text) {
+  const std::filesystem::path models = SPECDEC_MODELS_DIR;
+  const toy::model target_model(models / "draft.gguf"), draft_model(models / "draft-mini.gguf");
+  std::minstd_rand random(8);
+  const tokens prompt = random_tokens(20, 4096, random);
+  const specdec::generate_options options{.max_tokens = 60, .sampling = {.temperature = 0}};
+  context alone(target_model);
+  const auto expected = specdec::autoregressive_generate(alone, prompt, options);
+
+  context target(target_model), draft(draft_model);
+  specdec::tree_drafter drafter(draft, specdec::tree_shape::uniform(std::vector<std::size_t>{4, 2, 1, 1}));
+  specdec::session text(4096, options, specdec::recursive_rejection{});
+  text.begin(prompt);
+  specdec::speculative_generate(text, target, drafter);
+  ASSERT_EQ(text.generated().size(), expected.tokens.size());
+  for (std::size_t i = 0; i < expected.tokens.size(); ++i) EXPECT_EQ(text.generated()[i], expected.tokens[i].id) << i;
+  EXPECT_GT(text.stats().accepted, 5U);
+}
+
+TEST(tree, rounds_allocate_nothing_once_warm) {
+  context scoring(odd_model(), 150);
+  std::minstd_rand random(9);
+  static_cast<void>(scoring.decode(random_tokens(4, vocabulary, random), 0));
+  const trees::tree tree = trees::random_tree(30, vocabulary, 1, random);
+  const auto path = tree.path_to(30);
+  tokens fed = joined(tokens{1}, tree.tokens);
+  static_cast<void>(scoring.decode_tree(fed, tree.parents, tree.size() + 1));
+  scoring.keep(path);
+  const std::size_t before = counting_new::allocations();
+  for (int round = 0; round < 5; ++round) {
+    static_cast<void>(scoring.decode_tree(fed, tree.parents, tree.size() + 1));
+    scoring.keep(path);
+  }
+  EXPECT_EQ(counting_new::allocations(), before);
 }
 
 TEST(tree, recorded_contexts_write_down_what_is_kept) {
