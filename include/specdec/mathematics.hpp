@@ -24,6 +24,12 @@ namespace specdec::inline SPECDEC_ABI {
 /// The next number that the type has towards `to`.
 [[nodiscard]] inline double next_number(double x, double to) noexcept { return SPECDEC_MATHEMATICS(nextafter)(x, to); }
 [[nodiscard]] inline float next_number(float x, float to) noexcept { return SPECDEC_MATHEMATICS(nextafterf)(x, to); }
+/// a * b, rounded for itself: never fused into a sum, which some compilers do under some flags. Where a sum of products
+/// decides something, the decision is then everywhere the same.
+[[nodiscard]] inline double product(double a, double b) noexcept {
+  const volatile double rounded = a * b;
+  return rounded;
+}
 /// Neither NaN nor infinite.
 [[nodiscard]] inline bool is_finite(double x) noexcept { return x - x == 0; }
 

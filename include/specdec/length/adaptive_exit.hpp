@@ -12,6 +12,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
+#include "../mathematics.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -53,13 +54,7 @@ struct adaptive_exit {
   }
 
  private:
-  /// share * a + (1 - share) * b. The products are rounded for themselves: fused into the sum, which some compilers do
-  /// under some flags, they would end a draft elsewhere one day.
-  static double mix(double share, double a, double b) noexcept {
-    const volatile double of_a = share * a;
-    const volatile double of_b = (1 - share) * b;
-    return of_a + of_b;
-  }
+  static double mix(double share, double a, double b) noexcept { return product(share, a) + product(1 - share, b); }
 };
 
 static_assert(EndsBehindToken<adaptive_exit> && Observes<adaptive_exit>);
