@@ -230,6 +230,7 @@ struct draft_request {
   std::uint8_t level = 0;             ///< nesting level, for the keys of random decisions
   mask_follower* mask = nullptr;      ///< which tokens may come; null if all may
   bool coupled = false;               ///< tokens are drawn with the noise that the verifier draws with; see `coupled`
+  std::size_t sequences = 1;          ///< how many texts share the target's next call, this one included
 };
 
 /// The answer: a tree of tokens below the last committed one, each with its parent and the law it was drawn from.

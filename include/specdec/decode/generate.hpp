@@ -81,11 +81,10 @@ template <TargetModel Target>
   return target.decode(plan.tokens, plan.rows);
 }
 
-/// The loop itself; `speculative_generate` says the rest.
-template <class Rule, class Randomness, class Target, Drafter<Randomness> Draft, class Consumer, class Request>
-requires RunsRounds<Rule, Randomness, Target, Consumer, Request> session_status
-run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
-           const Request& request_to_stop) {
+/// Prepares a session for rounds with a target and a drafter. Throws std::invalid_argument if they disagree on the
+/// vocabulary, std::logic_error if the session has no text.
+template <class Rule, class Randomness, TargetModel Target, class Draft>
+void prepare_rounds(session<Rule, Randomness>& session, const Target& target, const Draft& drafter) {
   const auto require_vocabulary = [&](std::optional<std::size_t> size, const char* whose) {
     const std::size_t expected = session.target_law().vocab_size();
     if (size && *size != expected) {
@@ -102,6 +101,30 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
   if (session.status() == session_status::idle) {
     throw std::logic_error("specdec: expected a session with a text; call begin(prompt) first");
   }
+}
+
+/// Hands a round on to the drafter that observes it, and to the sink. Throws `logits_error` if the round failed.
+template <class Rule, class Randomness, class Draft, class Consumer>
+void deliver_round(session<Rule, Randomness>& session, const outcome& out, Draft& drafter, Consumer& sink) {
+  if (out.status == session_status::failed) {
+    throw logits_error("specdec: expected usable logits from the target for token " +
+                       std::to_string(session.faulty_position()) + " of the text; its row has " +
+                       to_string(session.fault()));
+  }
+  tell(drafter, out);
+  if constexpr (std::same_as<std::invoke_result_t<Consumer&, const outcome&>, bool>) {
+    if (!sink(out)) session.stop();
+  } else {
+    sink(out);
+  }
+}
+
+/// The loop itself; `speculative_generate` says the rest.
+template <class Rule, class Randomness, class Target, Drafter<Randomness> Draft, class Consumer, class Request>
+requires RunsRounds<Rule, Randomness, Target, Consumer, Request> session_status
+run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, Consumer& sink,
+           const Request& request_to_stop) {
+  prepare_rounds(session, target, drafter);
   draft drafted;
   while (session.running()) {
     if (request_to_stop.stop_requested()) {
@@ -130,21 +153,11 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
     if constexpr (DecodesTrees<Target>) {
       if (plan.tree) target.keep(session.kept_path());
     }
-    const outcome out = session.commit(judged);
+    outcome out = session.commit(judged);
     const double verified = seconds_now();
-    session.add_seconds(proposed - start, decoded - planned, (planned - proposed) + (verified - decoded));
-
-    if (out.status == session_status::failed) {
-      throw logits_error("specdec: expected usable logits from the target for token " +
-                         std::to_string(session.faulty_position()) + " of the text; its row has " +
-                         to_string(session.fault()));
-    }
-    tell(drafter, out);
-    if constexpr (std::same_as<std::invoke_result_t<Consumer&, const outcome&>, bool>) {
-      if (!sink(out)) session.stop();
-    } else {
-      sink(out);
-    }
+    out.times = {proposed - start, decoded - planned, (planned - proposed) + (verified - decoded), plan.tokens.size()};
+    session.add_seconds(out.times.draft, out.times.target, out.times.verify);
+    deliver_round(session, out, drafter, sink);
   }
   return session.status();
 }

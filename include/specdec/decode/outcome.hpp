@@ -133,6 +133,14 @@ enum class round_end : std::uint8_t {
   return "unknown";
 }
 
+/// What a round took, in seconds, as whoever ran it measured. Where several texts share a call, what all of them took.
+struct round_times {
+  double draft = 0;        ///< in `propose`
+  double target = 0;       ///< in the target's `truncate` and `decode`
+  double verify = 0;       ///< in planning, verification and commit
+  std::size_t scored = 0;  ///< how many tokens the call of the target was fed; 0 if nothing was measured
+};
+
 /// What a round did. The views are valid until the session, or the draft, changes.
 struct outcome {
   /// The tokens to hand on, in order: those committed and not handed on before, without any that may turn out to be the
@@ -152,6 +160,7 @@ struct outcome {
   std::size_t committed = 0;          ///< how many tokens were committed
   round_end end = round_end::all_accepted;
   session_status status = session_status::running;
+  round_times times = {};  ///< filled in by whoever runs the rounds
 };
 
 /// What sees every round: called with its `outcome`, to hand its tokens on or to trace what was drafted and accepted

@@ -236,13 +236,19 @@ class session {
   /// hook throw passes through. Precondition: called behind plan().
   template <LogitsRows Rows>
   [[nodiscard]] verdict verify(const Rows& rows) {
+    return verify(rows, chance_);
+  }
+
+  /// The same with another source of randomness for this round, made out of `chance()`.
+  template <LogitsRows Rows, Chance Other>
+  [[nodiscard]] verdict verify(const Rows& rows, Other& chance) {
     SPECDEC_ASSERT(open_.drafted != nullptr);
     open_.judged = false;
     if (rows.size() != open_.drafted->size() + 1) {
       throw std::invalid_argument("specdec: expected " + std::to_string(open_.drafted->size() + 1) +
                                   " rows of logits from the target; got " + std::to_string(rows.size()));
     }
-    const verdict v = judged(rows);
+    const verdict v = judged(rows, chance);
     emission_.clear();
     if (v.fault != row_fault::none) {
       make_ready();
@@ -370,12 +376,12 @@ class session {
     ~open_round() = default;
   };
 
-  template <class Rows>
-  [[nodiscard]] verdict judged(const Rows& rows) {
-    if constexpr (Verifier<Rule, Rows, Randomness>) {
-      return rule_(*open_.drafted, rows, law_, chance_);
+  template <class Rows, class Other>
+  [[nodiscard]] verdict judged(const Rows& rows, Other& chance) {
+    if constexpr (Verifier<Rule, Rows, Other>) {
+      return rule_(*open_.drafted, rows, law_, chance);
     } else {
-      require_rule<Rule, Rows, Randomness>();
+      require_rule<Rule, Rows, Other>();
       return {};
     }
   }
