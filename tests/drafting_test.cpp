@@ -61,7 +61,8 @@ static_assert(specdec::Observes<specdec::any_drafter>);
 auto model_of(std::uint64_t seed) { return law_model(vocab, laws::hashed(vocab, seed, 0.6)); }
 
 /// One draft behind the prompt.
-specdec::draft drafted(writing_policy policy, const specdec::model_drafter_options& options,
+template <class Policy>
+specdec::draft drafted(Policy policy, const specdec::model_drafter_options& options,
                        const specdec::sampling_params& target) {
   auto model = model_of(7);
   specdec::model_drafter drafter(model, policy, options);
@@ -92,7 +93,7 @@ void expect_probabilities(const diary& heard, const specdec::draft& answer, doub
 
 TEST(policy_hooks, hear_the_probabilities_of_the_law_that_is_drawn_from) {
   diary heard;
-  const auto answer = drafted({&heard}, {}, {.temperature = 0.7});
+  const auto answer = drafted(writing_policy{&heard}, {}, {.temperature = 0.7});
   expect_probabilities(heard, answer, 0.7);
   EXPECT_EQ(answer.size(), 4U);
 }
@@ -100,19 +101,66 @@ TEST(policy_hooks, hear_the_probabilities_of_the_law_that_is_drawn_from) {
 // The cut to the top tokens serves storage; it would make every draft look surer than it is.
 TEST(policy_hooks, hear_probabilities_before_the_cut_to_the_top_tokens) {
   diary heard;
-  const auto answer = drafted({&heard}, {.top = 1}, {.temperature = 0.7});
+  const auto answer = drafted(writing_policy{&heard}, {.top = 1}, {.temperature = 0.7});
   expect_probabilities(heard, answer, 0.7);
 }
 
 TEST(policy_hooks, hear_the_softmax_of_a_greedy_law) {
   diary heard;
-  const auto answer = drafted({&heard}, {}, {.temperature = 0, .top_k = 2, .top_p = 0.5});
+  const auto answer = drafted(writing_policy{&heard}, {}, {.temperature = 0, .top_k = 2, .top_p = 0.5});
   expect_probabilities(heard, answer, 1.0);
+}
+
+/// Writes down the entropies that it is asked about, and stops a draft there once.
+struct entropy_policy {
+  static constexpr bool reads_clock = false;
+
+  std::vector<double>* heard;
+  std::size_t gamma = 4;
+  double most = 100;
+
+  std::size_t depth(const specdec::draft_request&) const { return gamma; }
+  bool draws_at_entropy(double nats) {
+    heard->push_back(nats);
+    return nats <= most;
+  }
+};
+
+static_assert(specdec::EndsBeforeEntropy<entropy_policy> && !specdec::EndsBeforeEntropy<writing_policy>);
+
+double entropy_of(const laws::probabilities& q) {
+  double sum = 0;
+  for (const double p : q) sum -= p > 0 ? p * std::log(p) : 0;
+  return sum;
+}
+
+TEST(policy_hooks, hear_the_entropy_of_the_law_before_the_cut_to_the_top_tokens) {
+  // A greedy law has none: then it is that of what the choice is made from.
+  for (const double temperature : {0.7, 0.0}) {
+    for (const std::size_t top : {0U, 1U, 64U}) {
+      std::vector<double> heard;
+      const auto answer = drafted(entropy_policy{&heard}, {.top = top}, {.temperature = temperature});
+      ASSERT_EQ(heard.size(), 4U);
+      for (std::size_t i = 0; i < heard.size(); ++i) {
+        EXPECT_NEAR(heard[i], entropy_of(law_behind(answer, i, temperature > 0 ? temperature : 1)), 1e-6);
+      }
+    }
+  }
+}
+
+TEST(policy_hooks, end_a_draft_before_a_law_of_high_entropy) {
+  std::vector<double> all, some;
+  (void)drafted(entropy_policy{&all}, {}, {});
+  entropy_policy policy{&some};
+  policy.most = std::max(all[0], all[1]) - 1e-9;
+  const std::size_t ended = all[0] > all[1] ? 0 : 1;
+  EXPECT_EQ(drafted(policy, {}, {}).size(), ended);
+  EXPECT_EQ(some.size(), ended + 1);
 }
 
 TEST(policy_hooks, end_a_draft_before_a_token) {
   diary all, some;
-  (void)drafted({&all}, {}, {});
+  (void)drafted(writing_policy{&all}, {}, {});
   // Just above the second answer, which must not be lower than the first for the first to pass.
   writing_policy policy{&some};
   policy.least_highest = std::min(all.highest[0], all.highest[1]) + 1e-9;

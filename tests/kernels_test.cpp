@@ -377,6 +377,75 @@ TEST(kernels, are_within_1e6_of_the_exact_law_at_262144_tokens) {
   }
 }
 
+/// -sum p ln p of what the settings keep of a row, by the definition.
+template <class T>
+long double exact_entropy(const logits_row<T>& row, const specdec::distribution<T>& kept, double temperature) {
+  using real = specdec::arithmetic<T>;
+  std::vector<long double> weights;
+  const auto maximum = static_cast<long double>(static_cast<real>(row[static_cast<std::size_t>(kept.mode())]));
+  long double total = 0;
+  for (std::size_t t = 0; t < row.size(); ++t) {
+    if (!(kept.probability(static_cast<token_id>(t)) > 0)) continue;
+    const auto x = static_cast<long double>(static_cast<real>(row[t]));
+    weights.push_back(std::exp((x - maximum) / static_cast<long double>(temperature)));
+    total += weights.back();
+  }
+  long double entropy = 0;
+  for (const long double w : weights) entropy -= w / total * std::log(w / total);
+  return entropy;
+}
+
+template <class T>
+void expect_exact_entropy(const std::vector<T>& numbers, const std::string& what) {
+  const exact_row<T> memory(numbers, 1);
+  const logits_row<T> row = memory;
+  for (const sampling_params& settings : all_settings()) {
+    // The reference knows no bias.
+    if (!settings.bias.empty()) continue;
+    fingerprint expected;
+    for (const isa set : supported_sets()) {
+      const with_isa forced(set);
+      law pipeline(row.size(), settings);
+      const auto p = pipeline.of(row);
+      if (!p.valid()) continue;
+      fingerprint found;
+      found.add(p.entropy());
+      if (set == isa::scalar) expected = found;
+      ASSERT_TRUE(found == expected) << what << ", " << to_string(set);
+      const long double exact = settings.temperature == 0 ? 0 : exact_entropy(row, p, settings.temperature);
+      ASSERT_NEAR(p.entropy(), static_cast<double>(exact), 2e-6 * (1 + static_cast<double>(exact)))
+          << what << ", " << to_string(set) << " at " << settings.temperature;
+    }
+  }
+}
+
+TEST(kernels, find_the_entropy_of_a_law) {
+  for (const std::size_t size : {1U, 2U, 17U, 67U, 1024U, 1025U, 5003U, 32000U}) {
+    for (const kind k : every_kind) {
+      const auto logits = logits_of(k, size, static_cast<std::uint32_t>(size));
+      const std::string what = std::to_string(size) + " of kind " + std::to_string(static_cast<int>(k));
+      expect_exact_entropy(logits, what);
+      expect_exact_entropy(converted<bfloat16>(logits, to_bfloat16), what + " in bfloat16");
+      expect_exact_entropy(converted<float16>(logits, to_float16), what + " in float16");
+    }
+  }
+  const std::vector<float> alike(1000, 3.0F);
+  law pipeline(alike.size(), {});
+  EXPECT_NEAR(pipeline.of(logits_row<float>(alike.data(), alike.size())).entropy(), std::log(1000.0), 1e-6);
+}
+
+TEST(kernels, find_the_entropy_of_what_a_mask_and_edits_leave) {
+  const std::vector<double> logits{1, 2, 0.5, 3, -1};
+  law pipeline(5, {.temperature = 0.5, .bias = {{1, -std::numeric_limits<double>::infinity()}, {2, 1.5}}});
+  const auto p = pipeline.of(logits_row<double>(logits.data(), logits.size()));
+  double entropy = 0;
+  for (token_id t = 0; t < 5; ++t) {
+    if (p.probability(t) > 0) entropy -= p.probability(t) * std::log(p.probability(t));
+  }
+  EXPECT_NEAR(p.entropy(), entropy, 1e-12);
+  EXPECT_EQ(p.probability(1), 0);
+}
+
 double distance(const specdec::distribution<float>& got, const std::vector<double>& expected) {
   double sum = 0;
   for (std::size_t t = 0; t < expected.size(); ++t) {

@@ -46,6 +46,13 @@ void expect_no_allocation_once_warm(const Rule& rule) {
     expect_no_allocation_once_warm(rule, specdec::model_drafter(draft, specdec::confidence(five)), temperature);
     expect_no_allocation_once_warm(rule, specdec::model_drafter(draft, specdec::fallback{.fallback_threshold = 0.02}),
                                    temperature);
+    expect_no_allocation_once_warm(
+        rule, specdec::model_drafter(draft, specdec::adaedl{.threshold = {.th_stop_draft = 0.0}}), temperature);
+    const specdec::recorded_costs costs{.target_call = {1, 1.1}, .draft_step = {0.1}};
+    expect_no_allocation_once_warm(rule, specdec::model_drafter(draft, specdec::cost_model(costs, {.max_gamma = 5})),
+                                   temperature);
+    expect_no_allocation_once_warm(rule, specdec::model_drafter(draft, specdec::cost_model(specdec::measured_costs{})),
+                                   temperature);
     expect_no_allocation_once_warm(rule, specdec::prompt_lookup{}, temperature, 60);
     std::vector<token_id> corpus;
     for (token_id t = 0; t < 5000; ++t) corpus.push_back(t * t % static_cast<token_id>(vocabulary));

@@ -318,6 +318,40 @@ TEST(confidence, asks_and_tells_the_policy_inside) {
   EXPECT_EQ(twice.inner().acceptance_rate, 0.25);
 }
 
+// --- adaedl ----------------------------------------------------------------------------------------------------------
+
+TEST(adaedl, draws_while_the_bound_on_acceptance_reaches_the_threshold) {
+  const specdec::adaedl policy{.threshold = {.th_stop_draft = 0.5}};
+  EXPECT_EQ(policy.depth(request_of(64)), 8U);
+  EXPECT_TRUE(policy.draws_at_entropy(0));
+  // 1 - sqrt(0.2 H) = 0.5 at H = 1.25.
+  EXPECT_TRUE(policy.draws_at_entropy(1.2499));
+  EXPECT_FALSE(policy.draws_at_entropy(1.2501));
+  const specdec::adaedl surer{.entropy_weight = 0.8, .threshold = {.th_stop_draft = 0.5}};
+  EXPECT_TRUE(surer.draws_at_entropy(0.3124));
+  EXPECT_FALSE(surer.draws_at_entropy(0.3126));
+}
+
+TEST(adaedl, moves_its_threshold_as_draft_and_verify_does) {
+  specdec::adaedl policy{.threshold = {.th_stop_draft = 0.8}};
+  specdec::adaptive_exit other{.th_stop_draft = 0.8};
+  for (const auto& [matched, drafted] : {std::pair{3, 4}, {8, 8}, {2, 5}, {8, 8}, {6, 6}}) {
+    const outcome out = round_of(static_cast<std::size_t>(matched), static_cast<std::size_t>(drafted));
+    policy.observe(out);
+    other.observe(out);
+  }
+  EXPECT_EQ(policy.threshold.th_stop_draft, other.th_stop_draft);
+  EXPECT_NEAR(policy.threshold.th_stop_draft, .805, 1e-15);
+}
+
+TEST(adaedl, is_asked_through_the_policies_around_it) {
+  confidence around(specdec::adaedl{.threshold = {.th_stop_draft = 0.5}});
+  static_assert(specdec::EndsBeforeEntropy<decltype(around)> && specdec::EndsBehindToken<decltype(around)>);
+  static_assert(!specdec::EndsBeforeEntropy<confidence<>> && !specdec::EndsBeforeToken<specdec::adaedl>);
+  EXPECT_TRUE(around.draws_at_entropy(1));
+  EXPECT_FALSE(around.draws_at_entropy(2));
+}
+
 static_assert(!confidence<specdec::heuristic>::reads_clock && !specdec::fallback::reads_clock);
 
 // --- The law of the text ---------------------------------------------------------------------------------------------
@@ -347,6 +381,9 @@ TEST(policies, keep_the_law_of_the_text) {
   expect_lossless(specdec::heuristic{1});
   expect_lossless(specdec::fallback{0.5, 3});
   expect_lossless(specdec::adaptive_exit{.max_step_draft = 3, .th_stop_draft = 0.5});
+  expect_lossless(specdec::adaedl{.threshold = {.max_step_draft = 3, .th_stop_draft = 0.6}});
+  expect_lossless(specdec::cost_model(specdec::recorded_costs{.target_call = {1, 1.1}, .draft_step = {0.2}},
+                                      {.max_gamma = 3, .exploration = 0.5, .horizon = 2}));
   // Five samples already: the threshold moves with the first round.
   confidence taught(specdec::heuristic{2});
   hold_round(taught, {.9, .55, .3, .6, .5}, 4);
@@ -427,6 +464,9 @@ TEST(policies, have_learnt_the_same_when_a_round_is_begun_again) {
   expect_the_same_text_when_interrupted(specdec::heuristic{3});
   expect_the_same_text_when_interrupted(specdec::adaptive_exit{.th_stop_draft = 0.5});
   expect_the_same_text_when_interrupted(specdec::fallback{});
+  expect_the_same_text_when_interrupted(specdec::adaedl{.threshold = {.th_stop_draft = 0.6}});
+  expect_the_same_text_when_interrupted(specdec::cost_model(
+      specdec::recorded_costs{.target_call = {1, 1.1}, .draft_step = {0.1}}, {.exploration = 0.2, .horizon = 10}));
   expect_the_same_text_when_interrupted(confidence(specdec::heuristic{6}));
 }
 

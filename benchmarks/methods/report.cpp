@@ -21,6 +21,7 @@ constexpr std::array headlines{
     headline{"rejection", "2.6-3.4x", "Leviathan et al. 2023, T5-XXL; Chen et al. 2023: 2-2.5x, Chinchilla"},
     headline{"lenient", "3.1x", "Leviathan et al. 2023, l = 0.5 at temperature 1"},
     headline{"assisted", "1.5x", "as in Spec-Bench, Vicuna 7B to 33B: 1.52x to 1.57x"},
+    headline{"adaedl", "1.1-1.57x", "Agrawal et al. 2024, over drafts of a fixed length"},
     headline{"prompt_lookup", "2-4x", "Saxena 2023, where the answer repeats the question; Spec-Bench: 1.4-1.66x"},
     headline{"universal", "to 2.8x", "Timor et al. 2025, the best of their three ways over two vocabularies"},
     headline{"translated", "to 2.8x", "Timor et al. 2025, the same"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -92,6 +93,13 @@ assembled_method assisted(const model_pair& models, toy::context&, const method_
                    [](auto& drafter) -> std::size_t& { return drafter.policy().inner().gamma; });
 }
 
+assembled_method cost_model(const model_pair& models, toy::context&, const method_settings& settings) {
+  const auto drafter = model_drafter_of(models, specdec::cost_model<>(), {.top = settings.draft_top});
+  return {shared_drafter<std::remove_reference_t<decltype(*drafter)>>{drafter}, {}, [drafter](std::size_t gamma) {
+            drafter->policy().limit(gamma);
+          }};
+}
+
 assembled_method prompt_lookup(const model_pair&, toy::context&, const method_settings& settings) {
   const auto drafter = std::make_shared<specdec::prompt_lookup>();
   drafter->max_matching_ngram_size = settings.max_matching_ngram_size;
@@ -128,6 +136,11 @@ assembled_method draft_verify(const model_pair&, toy::context& target, const met
       std::make_shared<drafter>(target, settings.skip ? *settings.skip : every_second(target.layer_count()), sure,
                                 specdec::model_drafter_options{.top = settings.draft_top}),
       [](drafter& self) -> std::size_t& { return self.policy().max_step_draft; });
+}
+
+assembled_method adaedl(const model_pair& models, toy::context&, const method_settings& settings) {
+  return assembled(model_drafter_of(models, specdec::adaedl{}, {.top = settings.draft_top}),
+                   [](auto& drafter) -> std::size_t& { return drafter.policy().threshold.max_step_draft; });
 }
 
 assembled_method early_exit(const model_pair&, toy::context& target, const method_settings& settings) {
@@ -194,6 +207,10 @@ constexpr std::array all_methods{
            draft_source::model, true, 3, lenient},
     method{"assisted", "a draft model goes on while it is sure", "Hugging Face, Gante 2023", true, draft_source::model,
            false, 20, assisted},
+    method{"cost_model", "a draft model goes on as far as measured costs and acceptance say it pays",
+           "Leviathan et al. 2023, 3.8, with costs measured", true, draft_source::model, false, 16, cost_model},
+    method{"adaedl", "a draft model goes on while its entropy is low", "Agrawal et al. 2024", true, draft_source::model,
+           false, 8, adaedl},
     method{"prompt_lookup", "what followed when the last tokens came before", "Saxena 2023", true, draft_source::text,
            false, 10, prompt_lookup},
     method{"universal", "a draft model of any vocabulary, through the text", "Timor et al. 2025; Hugging Face", true,

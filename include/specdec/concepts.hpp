@@ -220,7 +220,7 @@ void tell(T& observer, const outcome& out) {
 /// };
 /// @endcode
 ///
-/// Optional: `EndsBeforeToken`, `EndsBehindToken`, `Observes`.
+/// Optional: `EndsBeforeToken`, `EndsBeforeEntropy`, `EndsBehindToken`, `Observes`.
 ///
 /// Not required: constness; a policy may learn.
 template <class P>
@@ -237,6 +237,13 @@ concept LengthPolicy = requires(P& policy, const draft_request& request) {
 template <class P>
 concept EndsBeforeToken = LengthPolicy<P> && requires(P& policy, double highest) {
   { policy.draws(highest) } -> std::convertible_to<bool>;
+};
+
+/// A length policy that may end a draft where the draft model is undecided: `policy.draws_at_entropy(nats)` is asked
+/// before every token, with the entropy of the law that `EndsBeforeToken` is told of. If it is false, none is drawn.
+template <class P>
+concept EndsBeforeEntropy = LengthPolicy<P> && requires(P& policy, double nats) {
+  { policy.draws_at_entropy(nats) } -> std::convertible_to<bool>;
 };
 
 /// A length policy that may end a draft for what the draft model has said: `policy.goes_on(probability)` is asked

@@ -19,13 +19,14 @@ class methods : public program {
   }
 };
 
-const std::vector<std::string> lossless{"autoregressive", "rejection", "assisted",     "prompt_lookup", "universal",
-                                        "translated",     "ngram",     "draft_verify", "early_exit"};
+const std::vector<std::string> lossless{"autoregressive", "rejection",  "assisted", "prompt_lookup",
+                                        "universal",      "translated", "ngram",    "draft_verify",
+                                        "early_exit",     "cost_model", "adaedl"};
 
 TEST_F(methods, are_listed_with_their_papers) {
   const std::string help = run({"--help"}).out;
   for (const std::string& name : lossless) EXPECT_NE(help.find("\n  " + name + " "), std::string::npos) << name;
-  for (const char* paper : {"Leviathan", "Chen", "Gante", "Saxena", "Kim et al.", "Zhang et al."}) {
+  for (const char* paper : {"Leviathan", "Chen", "Gante", "Saxena", "Kim et al.", "Zhang et al.", "Agrawal et al."}) {
     EXPECT_NE(help.find(paper), std::string::npos) << paper;
   }
 }

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 #include "dispatch.hpp"
 #include "rows.hpp"
@@ -173,6 +174,29 @@ inline void weights_of(const edited_row<T>& row, std::size_t begin, const cutoff
 template <class Real>
 inline double sum_of(const block<Real>& weights) {
   return static_cast<double>(kernels_for<Real>().sum(weights.values, padded(weights.size)));
+}
+
+/// The sum of w * (maximum - x) over the tokens of a block, x being a token's logit and w its weight; where that is 0,
+/// so is the product. Products of floats are exact in double, so the lanes are the same whatever fuses them.
+template <class T>
+inline double weighted_distance(const edited_row<T>& row, std::size_t begin, const block<arithmetic<T>>& weights,
+                                arithmetic<T> maximum) noexcept {
+  using Real = arithmetic<T>;
+  block<Real> logits;
+  gather(row, begin, logits);
+  double sums[lane_count] = {};
+  for (std::size_t i = 0; i < padded(weights.size); i += lane_count) {
+    for (std::size_t lane = 0; lane < lane_count; ++lane) {
+      const Real weight = weights.values[i + lane];
+      const Real distance = weight > Real{0} ? maximum - logits.values[i + lane] : Real{0};
+      double term = static_cast<double>(weight) * static_cast<double>(distance);
+      if constexpr (std::is_same_v<Real, double>) round_now(term);
+      sums[lane] += term;
+    }
+  }
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
 }
 
 /// Weighs what a cutoff keeps, after `survey` or `study` has left the blocks' maxima: fills in their sums and returns

@@ -115,6 +115,9 @@ class chain_drafting {
     if constexpr (EndsBeforeToken<Policy>) {
       if (!policy_.draws(confidence.probability(confidence.mode()))) return;
     }
+    if constexpr (EndsBeforeEntropy<Policy>) {
+      if (!policy_.draws_at_entropy(confidence.entropy())) return;
+    }
     tip_ = answer_->extend(tip_, whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_), chance);
     if constexpr (EndsBehindToken<Policy>) {
       if (!policy_.goes_on(confidence.probability(answer_->token(tip_)))) return;
@@ -123,6 +126,9 @@ class chain_drafting {
   }
 
  private:
+  /// Whether the policy looks at laws.
+  static constexpr bool judges = EndsBeforeToken<Policy> || EndsBeforeEntropy<Policy> || EndsBehindToken<Policy>;
+
   [[nodiscard]] text_so_far text() const noexcept {
     return {request_.context, answer_->tokens(), request_.prompt_size};
   }
@@ -150,7 +156,7 @@ class chain_drafting {
   /// The law that the policy judges by, if it judges at all: q, or what q is a greedy choice of.
   template <class Row, class Law>
   [[nodiscard]] Law confidence_of(const Row& row, const Law& q) {
-    if constexpr (EndsBeforeToken<Policy> || EndsBehindToken<Policy>) {
+    if constexpr (judges) {
       if (ungreedy_) return ungreedy_->of(row, text(), request_.mask);
     }
     return q;
@@ -163,7 +169,7 @@ class chain_drafting {
     sampling_params own = params;
     law_ = law(vocab_size_, own, target.ends());
     ungreedy_.reset();
-    if constexpr (EndsBeforeToken<Policy> || EndsBehindToken<Policy>) {
+    if constexpr (judges) {
       if (own.temperature > 0) return;
       own.temperature = 1;
       own.top_k = 0;

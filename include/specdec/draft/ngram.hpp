@@ -173,6 +173,7 @@ class ngram_drafter {
   /// See `Drafter`.
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
+    static_assert(!EndsBeforeEntropy<Policy>, "specdec: nobody computes the entropy of n-gram counts for a policy");
     const law& target = *request.target_law;
     const bool greedy = target.params().temperature == 0;
     const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes});

@@ -78,6 +78,9 @@ class confidence {
   }
 
   [[nodiscard]] bool draws(double highest) requires EndsBeforeToken<Depth> { return depth_.draws(highest); }
+  [[nodiscard]] bool draws_at_entropy(double nats) requires EndsBeforeEntropy<Depth> {
+    return depth_.draws_at_entropy(nats);
+  }
 
   [[nodiscard]] bool goes_on(double probability) {
     if (learns()) drawn_.push_back(probability);

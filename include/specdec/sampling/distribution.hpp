@@ -98,6 +98,22 @@ class distribution {
     return detail::rounded(distance * summary_.inverse_temperature) - logarithm(summary_.total);
   }
 
+  /// The law's entropy, -sum p ln p, in nats; 0 when greedy. O(V).
+  [[nodiscard]] double entropy() const noexcept {
+    if (greedy()) return 0;
+    // ln p = -(maximum - x) / temperature - ln total
+    double distance = 0;
+    detail::block<Real> weights;
+    for (std::size_t b = 0; b < summary_.blocks.size(); ++b) {
+      if (!(block_total(b) > 0)) continue;
+      const std::size_t begin = b * detail::block_size;
+      fill(begin, weights);
+      distance += detail::weighted_distance(row_, begin, weights, summary_.maximum);
+    }
+    const double scaled = detail::rounded(distance * summary_.inverse_temperature);
+    return std::max(0.0, logarithm(summary_.total) + scaled / summary_.total);
+  }
+
   /// The token at which the running sum of p exceeds u, 0 <= u < 1. Reads one block; O(1) when greedy.
   [[nodiscard]] token_id draw(double u) const noexcept {
     if (greedy()) return mode();

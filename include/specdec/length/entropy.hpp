@@ -1,0 +1,43 @@
+#ifndef SPECDEC_LENGTH_ENTROPY_HPP
+#define SPECDEC_LENGTH_ENTROPY_HPP
+
+/// @file
+/// Ending a draft where the draft model is undecided.
+///
+/// A law of entropy H (in nats) is accepted with a probability of about 1 - sqrt(w H) at least, w being a constant of
+/// the pair. Where that is below a threshold, drafting ends.
+///
+/// Source: Agrawal, Jeon and Lee 2024, "AdaEDL: early draft stopping for speculative decoding of large language models
+/// via an entropy-based lower bound on token acceptance probability" (arXiv:2410.18351), with its w, there gamma, of
+/// 0.2; the threshold follows the acceptance rate as in Draft & Verify (Zhang et al. 2024).
+
+#include <cstddef>
+
+#include "../concepts.hpp"
+#include "../decode/outcome.hpp"
+#include "../mathematics.hpp"
+#include "adaptive_exit.hpp"
+
+namespace specdec::inline SPECDEC_ABI {
+
+/// Draws no token from a law of which less than the threshold is sure to be accepted, and no more than
+/// `threshold.max_step_draft` in all. The threshold, lambda in the paper, is `threshold.th_stop_draft`, and moves
+/// behind every round as `adaptive_exit` says. O(1), besides the entropy, which is O(V) for every drafted token.
+struct adaedl {
+  static constexpr bool reads_clock = false;
+
+  double entropy_weight = 0.2;  ///< w
+  adaptive_exit threshold = {.th_stop_draft = 0.5};
+
+  [[nodiscard]] constexpr std::size_t depth(const draft_request&) const noexcept { return threshold.max_step_draft; }
+  [[nodiscard]] bool draws_at_entropy(double nats) const noexcept {
+    return 1 - square_root(entropy_weight * nats) >= threshold.th_stop_draft;
+  }
+  void observe(const outcome& out) noexcept { threshold.observe(out); }
+};
+
+static_assert(EndsBeforeEntropy<adaedl> && Observes<adaedl>);
+
+}  // namespace specdec::inline SPECDEC_ABI
+
+#endif  // SPECDEC_LENGTH_ENTROPY_HPP
