@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <specdec/specdec.hpp>
@@ -48,11 +49,6 @@ void expect_no_allocation_once_warm(const Rule& rule) {
                                    temperature);
     expect_no_allocation_once_warm(
         rule, specdec::model_drafter(draft, specdec::adaedl{.threshold = {.th_stop_draft = 0.0}}), temperature);
-    const specdec::recorded_costs costs{.target_call = {1, 1.1}, .draft_step = {0.1}};
-    expect_no_allocation_once_warm(rule, specdec::model_drafter(draft, specdec::cost_model(costs, {.max_gamma = 5})),
-                                   temperature);
-    expect_no_allocation_once_warm(rule, specdec::model_drafter(draft, specdec::cost_model(specdec::measured_costs{})),
-                                   temperature);
     expect_no_allocation_once_warm(rule, specdec::prompt_lookup{}, temperature, 60);
     std::vector<token_id> corpus;
     for (token_id t = 0; t < 5000; ++t) corpus.push_back(t * t % static_cast<token_id>(vocabulary));
@@ -65,6 +61,31 @@ TEST(allocation, is_none_in_the_founding_methods_once_warm) {
   expect_no_allocation_once_warm(specdec::rejection{});
   expect_no_allocation_once_warm(specdec::lenient(0.3));
   expect_no_allocation_once_warm(specdec::big_little());
+}
+
+/// Asks and tells a policy that was just made: what it remembers has its place already.
+template <class Policy>
+void expect_no_allocation(Policy policy) {
+  const std::vector<token_id> text(4000, 0);
+  const std::size_t before = counting_new::allocations();
+  for (std::size_t size = 10; size + 40 < text.size();) {
+    const specdec::draft_request request{
+        .context = std::span(text).first(size), .max_depth = 30, .max_nodes = 30, .prompt_size = 10};
+    specdec::outcome out;
+    out.drafted = std::span(text).first(policy.depth(request));
+    out.accepted = std::min(out.drafted.size(), size / 7 % 9);
+    out.committed = out.accepted + 1;
+    out.end = out.accepted < out.drafted.size() ? specdec::round_end::rejected : specdec::round_end::all_accepted;
+    out.times = {0.1, 1.0 + static_cast<double>(size % 5), 0.1, out.drafted.size() + 1};
+    policy.observe(out);
+    size += out.committed;
+  }
+  EXPECT_EQ(counting_new::allocations(), before);
+}
+
+TEST(allocation, is_none_where_costs_are_weighed) {
+  expect_no_allocation(specdec::cost_model(specdec::recorded_costs{.target_call = {1, 1.1}, .draft_step = {0.1}}));
+  expect_no_allocation(specdec::cost_model(specdec::measured_costs{}));
 }
 
 }  // namespace

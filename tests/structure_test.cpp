@@ -64,12 +64,14 @@ int floor_of(const std::string& header) {
                                                            {"decode/batch.hpp", 10},
                                                            {"requirements.hpp", 7},
                                                            {"decode/generate.hpp", 10},
+                                                           {"decode/overlapped.hpp", 10},
                                                            {"decode/", 8},
                                                            {"length/", 9},
                                                            {"draft/", 9},
                                                            {"model/", 9},
                                                            {"specdec.hpp", 11},
-                                                           {"testing/", 12}};
+                                                           {"testing/", 12},
+                                                           {"adapters/", 12}};
   for (const auto& [prefix, floor] : floors) {
     if (header.rfind(prefix, 0) == 0) return floor;
   }
