@@ -54,6 +54,19 @@ void expect_no_allocation_once_warm(const Rule& rule) {
     for (token_id t = 0; t < 5000; ++t) corpus.push_back(t * t % static_cast<token_id>(vocabulary));
     const specdec::ngram_table table(vocabulary, corpus);
     expect_no_allocation_once_warm(rule, specdec::ngram_drafter(table, five), temperature);
+    specdec::suffix_corpus texts(vocabulary, 10000);
+    texts.add(corpus);
+    expect_no_allocation_once_warm(rule, specdec::suffix_drafter(texts, {.max_spec_tokens = 2, .max_spec_factor = 2}),
+                                   temperature, 60);
+    still_model cheaper(0.1F);
+    expect_no_allocation_once_warm(
+        rule, specdec::cascade_drafter(draft, specdec::model_drafter(cheaper, specdec::constant{3}), five),
+        temperature);
+    expect_no_allocation_once_warm(
+        rule,
+        specdec::first_of(specdec::suffix_drafter({.max_spec_tokens = 5, .min_score = 2}),
+                          specdec::cascade_drafter(draft, specdec::suffix_drafter(texts), five, {.top = 0})),
+        temperature);
   }
 }
 
@@ -86,6 +99,35 @@ void expect_no_allocation(Policy policy) {
 TEST(allocation, is_none_where_costs_are_weighed) {
   expect_no_allocation(specdec::cost_model(specdec::recorded_costs{.target_call = {1, 1.1}, .draft_step = {0.1}}));
   expect_no_allocation(specdec::cost_model(specdec::measured_costs{}));
+}
+
+TEST(allocation, is_none_in_a_suffix_drafter_behind_its_first_round) {
+  specdec::suffix_corpus corpus(vocabulary, 10000);
+  std::vector<token_id> text;
+  for (std::size_t i = 0; i < 4000; ++i) text.push_back(static_cast<token_id>(i * i / 40 % vocabulary));
+  corpus.add(text);
+  specdec::suffix_drafter drafter(corpus);
+  const specdec::law target(vocabulary, {});
+  specdec::philox chance(1);
+  specdec::draft answer;
+  std::size_t drafted = 0;
+  const auto propose = [&](std::size_t size) {
+    const specdec::draft_request request{.context = std::span(text).first(size),
+                                         .max_depth = text.size() - size,
+                                         .max_nodes = text.size() - size,
+                                         .target_law = &target};
+    answer.begin(request);
+    drafter.propose(request, chance, answer);
+    drafted += answer.size();
+  };
+  propose(10);
+  const std::size_t before = counting_new::allocations();
+  for (std::size_t size = 11; size < text.size(); size += 1 + size % 5) propose(size);
+  // Another text, no longer than the first.
+  text[3] = 299;
+  for (std::size_t size = 5; size < text.size(); size += 1 + size % 90) propose(size);
+  EXPECT_EQ(counting_new::allocations(), before);
+  EXPECT_GT(drafted, 10000U);
 }
 
 }  // namespace

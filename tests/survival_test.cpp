@@ -94,6 +94,18 @@ const std::vector<method>& methods() {
        [](auto&) {
          return specdec::prompt_lookup{200, 2};
        }},
+      {"suffix", [](auto&) { return specdec::suffix_drafter({.max_spec_tokens = 200, .max_spec_factor = 100}); }},
+      {"cascade",
+       [](auto& m) {
+         return specdec::cascade_drafter(m, specdec::suffix_drafter({.max_spec_factor = 100}), specdec::constant{200});
+       }},
+      {"cascade with a contrary guesser",
+       [](auto& m) { return specdec::cascade_drafter(m, contrary{200}, specdec::constant{200}); }},
+      {"first_of",
+       [](auto& m) {
+         return specdec::first_of(specdec::no_draft(), specdec::suffix_drafter({.min_score = 2}),
+                                  specdec::model_drafter(m, specdec::heuristic{}));
+       }},
       {"bigram", [](auto&) { return specdec::ngram_drafter(table(), specdec::confidence(specdec::constant{200})); }},
       {"empty", [](auto&) { return specdec::no_draft{}; }},
       {"contrary", [](auto&) { return contrary{200}; }}};

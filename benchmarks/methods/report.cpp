@@ -23,6 +23,7 @@ constexpr std::array headlines{
     headline{"assisted", "1.5x", "as in Spec-Bench, Vicuna 7B to 33B: 1.52x to 1.57x"},
     headline{"adaedl", "1.1-1.57x", "Agrawal et al. 2024, over drafts of a fixed length"},
     headline{"prompt_lookup", "2-4x", "Saxena 2023, where the answer repeats the question; Spec-Bench: 1.4-1.66x"},
+    headline{"suffix", "to 5.3x", "Oliaro et al. 2024, on agents' tasks"},
     headline{"universal", "to 2.8x", "Timor et al. 2025, the best of their three ways over two vocabularies"},
     headline{"translated", "to 2.8x", "Timor et al. 2025, the same"},
     headline{"ngram", "1.25x", "Leviathan et al. 2023, bigrams with alpha 0.2, by its formula"},

@@ -78,6 +78,14 @@ std::vector<method_options::option> method_options::list() {
       {"--max-matching-ngram-size", "prompt_lookup", "N",
        fmt::format("look up the last N tokens, then fewer [{}]", defaults.max_matching_ngram_size),
        count(&method_settings::max_matching_ngram_size, 1, 64)},
+      {"--max-spec-factor", "suffix", "X",
+       fmt::format("follow a match of m tokens for X m tokens at most [{}]", defaults.max_spec_factor),
+       [](const option& one, method_settings& settings) {
+         settings.max_spec_factor = parse_number<double>(one.name, one.text, 0, 64, "a number from 0 to 64");
+       }},
+      {"--min-token-prob", "suffix", "P",
+       fmt::format("end the draft before a token that counts make less probable [{}]", defaults.min_token_prob),
+       probability(&method_settings::min_token_prob, 0)},
       {"--target-lookbehind", "universal", "N",
        fmt::format("encode so many old tokens with the new ones for the draft [{}]", defaults.target_lookbehind),
        count(&method_settings::target_lookbehind, 0, 1000)},

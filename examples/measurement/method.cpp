@@ -100,10 +100,26 @@ assembled_method cost_model(const model_pair& models, toy::context&, const metho
           }};
 }
 
+assembled_method cascade(const model_pair& models, toy::context&, const method_settings& settings) {
+  // Guesses cost the draft model more than they cost the target, so that only likely ones pay.
+  const specdec::suffix_options likely{.max_spec_tokens = 8, .min_token_prob = 0.5};
+  using drafter = specdec::cascade_drafter<toy::context, specdec::suffix_drafter>;
+  return assembled(
+      make_drafter<drafter>(toy::context(models.draft->model), specdec::suffix_drafter(likely), specdec::constant{},
+                            specdec::model_drafter_options{.top = settings.draft_top}),
+      policys_gamma);
+}
+
 assembled_method prompt_lookup(const model_pair&, toy::context&, const method_settings& settings) {
   const auto drafter = std::make_shared<specdec::prompt_lookup>();
   drafter->max_matching_ngram_size = settings.max_matching_ngram_size;
   return assembled(drafter, [](specdec::prompt_lookup& lookup) -> std::size_t& { return lookup.num_output_tokens; });
+}
+
+assembled_method suffix(const model_pair&, toy::context&, const method_settings& settings) {
+  return assembled(std::make_shared<specdec::suffix_drafter>(specdec::suffix_options{
+                       .max_spec_factor = settings.max_spec_factor, .min_token_prob = settings.min_token_prob}),
+                   [](specdec::suffix_drafter& self) -> std::size_t& { return self.max_spec_tokens(); });
 }
 
 assembled_method ngram(const model_pair& models, toy::context&, const method_settings& settings) {
@@ -213,6 +229,10 @@ constexpr std::array all_methods{
            false, 8, adaedl},
     method{"prompt_lookup", "what followed when the last tokens came before", "Saxena 2023", true, draft_source::text,
            false, 10, prompt_lookup},
+    method{"suffix", "what most often followed the longest end of the text that came before", "Oliaro et al. 2024",
+           true, draft_source::text, false, 64, suffix},
+    method{"cascade", "a draft model, whose own draft is looked up in the text", "Chen et al. 2024", true,
+           draft_source::model, true, 4, cascade},
     method{"universal", "a draft model of any vocabulary, through the text", "Timor et al. 2025; Hugging Face", true,
            draft_source::foreign_model, false, 20, universal},
     method{"translated", "a draft model of another vocabulary, by the tokens in common", "Timor et al. 2025, TLI", true,

@@ -57,6 +57,9 @@ struct method_settings {
 
   std::size_t max_matching_ngram_size = 2;
 
+  double max_spec_factor = 1.0;
+  double min_token_prob = 0.1;
+
   std::size_t target_lookbehind = 10;
   std::size_t assistant_lookbehind = 10;
 

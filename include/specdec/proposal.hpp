@@ -218,6 +218,7 @@ inline constexpr node_id no_node = ~node_id{0};
 
 class law;
 class mask_follower;
+class inner_rejection;
 
 /// What a session asks of a drafter: tokens that may follow `context`.
 struct draft_request {
@@ -274,10 +275,7 @@ class draft {
   /// one depth.
   template <Chance C>
   node_id extend(node_id parent, const proposal& q, C& chance) {
-    const stored_law law{ids_.size(), weights_.size(), q};
-    append_to(ids_, q.ids());
-    append_to(weights_, q.weights());
-    return add_child(parent, law, chance, false);
+    return add_child(parent, store(q), chance, false);
   }
 
   /// Draws `count` tokens from q, independently, and appends them as children of `parent`. Some may be equal. Copies q
@@ -285,9 +283,7 @@ class draft {
   template <Chance C>
   void extend_independently(node_id parent, std::size_t count, const proposal& q, C& chance) {
     SPECDEC_ASSERT(first_child(parent) == no_node);
-    const stored_law law{ids_.size(), weights_.size(), q};
-    append_to(ids_, q.ids());
-    append_to(weights_, q.weights());
+    const stored_law law = store(q);
     for (std::size_t i = 0; i < count; ++i) add_child(parent, law, chance, true);
   }
 
@@ -391,6 +387,9 @@ class draft {
   }
 
  private:
+  // It draws tokens from the laws that it stores, as `extend` does, but by way of guesses.
+  friend class inner_rejection;
+
   /// A law whose contents lie in ids_ and weights_; q's own spans give sizes only.
   struct stored_law {
     std::size_t ids_begin;
@@ -413,12 +412,26 @@ class draft {
     stored_law law;
   };
 
+  [[nodiscard]] stored_law store(const proposal& q) {
+    const stored_law law{ids_.size(), weights_.size(), q};
+    append_to(ids_, q.ids());
+    append_to(weights_, q.weights());
+    return law;
+  }
+
   [[nodiscard]] const children& children_of(node_id node) const noexcept {
     return node == root ? root_ : nodes_[node - 1].below;
   }
 
   template <Chance C>
   node_id add_child(node_id parent, const stored_law& law, C& chance, bool independent) {
+    const node_id child = add_node(parent, law, independent);
+    tokens_.push_back(draw(child, chance));
+    return child;
+  }
+
+  /// A node whose token is still to come.
+  node_id add_node(node_id parent, const stored_law& law, bool independent) {
     SPECDEC_ASSERT(parent <= size());
     const std::size_t child_depth = depth(parent) + 1;
     if (width_.size() < child_depth) width_.push_back(0);
@@ -438,7 +451,6 @@ class draft {
       branches_ = true;
     }
     siblings.last = child;
-    tokens_.push_back(draw(child, chance));
     return child;
   }
 

@@ -19,9 +19,9 @@ class methods : public program {
   }
 };
 
-const std::vector<std::string> lossless{"autoregressive", "rejection",  "assisted", "prompt_lookup",
-                                        "universal",      "translated", "ngram",    "draft_verify",
-                                        "early_exit",     "cost_model", "adaedl"};
+const std::vector<std::string> lossless{"autoregressive", "rejection",    "assisted",  "cost_model", "adaedl",
+                                        "prompt_lookup",  "suffix",       "cascade",   "universal",  "translated",
+                                        "ngram",          "draft_verify", "early_exit"};
 
 TEST_F(methods, are_listed_with_their_papers) {
   const std::string help = run({"--help"}).out;
