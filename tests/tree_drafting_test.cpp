@@ -269,6 +269,16 @@ TEST(tree_drafter, counts_what_is_kept) {
     EXPECT_NEAR(acceptance(depth, 0), 0.5, 0.08);
   }
   EXPECT_EQ(text.stats().accepted + text.stats().rounds, 3000U);
+
+  // On top of a prior: near what was counted where much was, as believed where nothing was.
+  const std::vector<double> believed{0.9, 0.05, 0.03, 0.01};
+  const auto both = drafting.drafter().counts().acceptance(sibling_acceptance(believed), 4);
+  ASSERT_EQ(both.ranks(), 4U);
+  EXPECT_NEAR(both(0, 0), acceptance(0, 0), 0.01);
+  EXPECT_EQ(both(0, 3), 0.01);
+  const specdec::sibling_counts nothing;
+  const auto prior = nothing.acceptance(sibling_acceptance(believed), 4);
+  for (std::size_t rank = 0; rank < 4; ++rank) EXPECT_DOUBLE_EQ(prior(2, rank), believed[rank]);
 }
 
 TEST(dynamic_tree_drafter, drafts_the_worthiest_nodes) {

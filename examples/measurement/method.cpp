@@ -82,6 +82,71 @@ assembled_method lenient(const model_pair& models, toy::context&, const method_s
                    specdec::lenient(settings.lenience));
 }
 
+assembled_method block(const model_pair& models, toy::context&, const method_settings& settings) {
+  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+                   specdec::block_verification{});
+}
+
+assembled_method coupled(const model_pair& models, toy::context&, const method_settings& settings) {
+  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+                   specdec::coupled{});
+}
+
+/// Drafts trees of the shape that is best for how often siblings were kept so far.
+class learning_tree {
+ public:
+  learning_tree(toy::context& model, const specdec::model_drafter_options& options)
+      : drafter_(model, {}, options), prior_(first_guess) {}
+
+  void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
+    drafter_.propose(request, chance, answer);
+  }
+  void observe(const specdec::outcome& out) {
+    drafter_.observe(out);
+    if (++rounds_ % rounds_between_shapes == 0) reshape();
+  }
+  void limit(std::size_t nodes) {
+    nodes_ = nodes;
+    reshape();
+  }
+
+ private:
+  // What the first rounds assume; it soon matters little.
+  static constexpr double first_guess[] = {0.6, 0.12, 0.06, 0.03, 0.02, 0.01};
+  static constexpr double weight_of_guess = 8;
+  static constexpr std::size_t rounds_between_shapes = 32;
+  static constexpr std::size_t most_levels = 12;
+
+  void reshape() {
+    const specdec::best_trees trees(drafter_.counts().acceptance(prior_, weight_of_guess), nodes_, most_levels);
+    drafter_.reshape(trees.shape(nodes_, most_levels));
+  }
+
+  specdec::tree_drafter<toy::context> drafter_;
+  specdec::sibling_acceptance prior_;
+  std::size_t nodes_ = 0;
+  std::size_t rounds_ = 0;
+};
+
+assembled_method tree(const model_pair& models, toy::context&, const method_settings& settings) {
+  const auto drafter = make_drafter<learning_tree>(toy::context(models.draft->model),
+                                                   specdec::model_drafter_options{.top = settings.draft_top});
+  return {shared_drafter<learning_tree>{drafter}, specdec::recursive_rejection{},
+          [drafter](std::size_t nodes) { drafter->limit(nodes); }};
+}
+
+assembled_method dynamic_tree(const model_pair& models, toy::context&, const method_settings&) {
+  using drafter = specdec::dynamic_tree_drafter<toy::context>;
+  return assembled(
+      make_drafter<drafter>(toy::context(models.draft->model)),
+      [](drafter& self) -> std::size_t& { return self.nodes(); }, specdec::naive_sampling{});
+}
+
+assembled_method typical(const model_pair& models, toy::context&, const method_settings& settings) {
+  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+                   specdec::typical_acceptance{});
+}
+
 assembled_method assisted(const model_pair& models, toy::context&, const method_settings& settings) {
   const specdec::confidence_options sure{.assistant_confidence_threshold = settings.assistant_confidence_threshold};
   const specdec::model_drafter_options options{.top = settings.draft_top};
@@ -221,6 +286,16 @@ constexpr std::array all_methods{
            "Leviathan et al., Chen et al. 2023", true, draft_source::model, true, 2, rejection},
     method{"lenient", "the same with probability p/(l q), l < 1", "Leviathan et al. 2023, A.5", false,
            draft_source::model, true, 3, lenient},
+    method{"block", "a draft model's tokens, kept or refused as a block", "Sun et al. 2024", true, draft_source::model,
+           true, 3, block},
+    method{"coupled", "target and draft share their noise: the text depends on the seed alone", "Daliri et al. 2024",
+           true, draft_source::model, true, 2, coupled},
+    method{"tree", "a draft model's tokens, in a tree of the best shape", "Chen et al. 2024, Sequoia", true,
+           draft_source::model, false, 8, tree},
+    method{"dynamic_tree", "a tree that grows where the draft model is sure", "Li et al. 2024, EAGLE-2", true,
+           draft_source::model, false, 8, dynamic_tree},
+    method{"typical", "keeps what is probable enough for how sure the target is", "Cai et al. 2024, Medusa", false,
+           draft_source::model, true, 4, typical},
     method{"assisted", "a draft model goes on while it is sure", "Hugging Face, Gante 2023", true, draft_source::model,
            false, 20, assisted},
     method{"cost_model", "a draft model goes on as far as measured costs and acceptance say it pays",

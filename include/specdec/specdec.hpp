@@ -87,6 +87,7 @@
 #include "verify/k_seq.hpp"
 #include "verify/lossy/big_little.hpp"
 #include "verify/lossy/lenient.hpp"
+#include "verify/lossy/typical.hpp"
 #include "verify/naive.hpp"
 #include "verify/recursive_rejection.hpp"
 #include "verify/rejection.hpp"

@@ -19,9 +19,10 @@ class methods : public program {
   }
 };
 
-const std::vector<std::string> lossless{"autoregressive", "rejection",    "assisted",  "cost_model", "adaedl",
-                                        "prompt_lookup",  "suffix",       "cascade",   "universal",  "translated",
-                                        "ngram",          "draft_verify", "early_exit"};
+const std::vector<std::string> lossless{"autoregressive", "rejection", "block",      "coupled",    "tree",
+                                        "dynamic_tree",   "assisted",  "cost_model", "adaedl",     "prompt_lookup",
+                                        "suffix",         "cascade",   "universal",  "translated", "ngram",
+                                        "draft_verify",   "early_exit"};
 
 TEST_F(methods, are_listed_with_their_papers) {
   const std::string help = run({"--help"}).out;
@@ -46,7 +47,7 @@ TEST_F(methods, that_are_lossless_write_the_greedy_text) {
 }
 
 TEST_F(methods, that_are_lossy_say_so_and_are_judged) {
-  for (const std::string name : {"lenient", "big_little"}) {
+  for (const std::string name : {"lenient", "big_little", "typical"}) {
     const nlohmann::json got = ask(with(quick, {"--method", name, "-n", "60"}));
     EXPECT_FALSE(got.at("settings").at("lossless").get<bool>());
     EXPECT_GT(got.at("quality").at("agreement"), 0.1) << name;

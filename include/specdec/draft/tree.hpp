@@ -66,6 +66,25 @@ class sibling_counts {
     return sibling_acceptance(view_of(values), ranks_);
   }
 
+  /// What was counted on top of what was believed: as if every place had been tried `weight` times before, with the
+  /// prior's success. Ranks and depths that were never tried are as the prior has them. Precondition: weight > 0.
+  [[nodiscard]] sibling_acceptance acceptance(const sibling_acceptance& prior, double weight) const {
+    const std::size_t ranks = std::max(ranks_, prior.ranks());
+    const std::size_t counted = ranks_ == 0 ? 0 : tried_.size() / ranks_;
+    const std::size_t depths = std::max(counted, prior.depths());
+    std::vector<double> values(depths * ranks);
+    for (std::size_t depth = 0; depth < depths; ++depth) {
+      for (std::size_t rank = 0; rank < ranks; ++rank) {
+        const bool known = depth < counted && rank < ranks_;
+        const std::size_t at = depth * ranks_ + rank;
+        const double tried = known ? static_cast<double>(tried_[at]) : 0.0;
+        const double kept = known ? static_cast<double>(kept_[at]) : 0.0;
+        values[depth * ranks + rank] = (kept + weight * prior(depth, rank)) / (tried + weight);
+      }
+    }
+    return sibling_acceptance(view_of(values), ranks);
+  }
+
  private:
   static constexpr double nothing = 0;
 

@@ -125,6 +125,8 @@ class sibling_acceptance {
   }
 
   [[nodiscard]] std::size_t ranks() const noexcept { return ranks_; }
+  /// How many depths are told apart.
+  [[nodiscard]] std::size_t depths() const noexcept { return values_.size() / ranks_; }
   [[nodiscard]] double operator()(std::size_t parent_depth, std::size_t rank) const noexcept {
     if (rank >= ranks_) return 0;
     return values_[std::min(parent_depth, values_.size() / ranks_ - 1) * ranks_ + rank];
