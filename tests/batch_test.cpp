@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -170,6 +171,67 @@ TEST(batch, a_round_is_one_call_of_the_target_and_one_of_the_draft_for_every_ste
     EXPECT_EQ(target.calls, 1U);
     EXPECT_EQ(draft.calls, 4U);
   }
+}
+
+/// Writes down what it is told.
+struct listening {
+  static constexpr bool reads_clock = false;
+  std::vector<std::size_t>* sequences;
+  std::vector<specdec::round_times>* times;
+  [[nodiscard]] std::size_t depth(const specdec::draft_request& request) {
+    sequences->push_back(request.sequences);
+    return 2;
+  }
+  void observe(const specdec::outcome& out) { times->push_back(out.times); }
+};
+
+TEST(batch, policies_are_told_how_many_texts_share_a_call_and_what_it_took) {
+  watched<separate_sequences<model>> target{targets()};
+  auto draft = drafts();
+  std::vector<std::size_t> shared;
+  std::vector<specdec::round_times> times;
+  specdec::batch_model_drafter drafter(draft, listening{&shared, &times});
+  session_batch batch(target, drafter);
+  specdec::session first(vocab, {.max_tokens = 9}), second(vocab, {.max_tokens = 20});
+  first.begin(tokens{1});
+  second.begin(tokens{2, 3, 4});
+  batch.join(first);
+  batch.join(second);
+  batch.round();
+  EXPECT_EQ(shared, (std::vector<std::size_t>{2, 2}));
+  ASSERT_EQ(times.size(), 2U);
+  EXPECT_EQ(times[0].scored, target.tokens_fed);
+  EXPECT_EQ(times[1].scored, target.tokens_fed);
+  EXPECT_GT(times[0].draft, 0);
+  EXPECT_GT(times[0].target, 0);
+  EXPECT_GT(times[0].verify, 0);
+  const double all = first.stats().target_seconds + second.stats().target_seconds;
+  EXPECT_NEAR(all, times[0].target, 1e-12);
+  while (batch.running()) batch.round();
+  EXPECT_EQ(shared.back(), 1U);
+}
+
+TEST(batch, a_cost_model_drafts_where_it_pays) {
+  // Scoring is free up to 8 tokens; a guess costs a tenth of a call.
+  const specdec::recorded_costs costs{.target_call = {1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+                                      .draft_step = {0.1}};
+  const auto proposed_by = [&](std::size_t count) {
+    auto target = targets(count);
+    auto draft = drafts(count);
+    specdec::batch_model_drafter drafter(draft, specdec::cost_model(costs));
+    session_batch batch(target, drafter);
+    std::vector<specdec::session<>> texts;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      texts.emplace_back(vocab, specdec::generate_options{.max_tokens = 100, .stream = i});
+      texts.back().begin(tokens{1, 2});
+    }
+    for (auto& text : texts) batch.join(text);
+    while (batch.size() == count && texts.front().running()) batch.round();
+    return static_cast<double>(texts.front().stats().proposed) / static_cast<double>(texts.front().stats().rounds);
+  };
+  EXPECT_GT(proposed_by(1), 2.0);
+  EXPECT_GT(proposed_by(1), proposed_by(4));
+  EXPECT_LT(proposed_by(12), 0.2);
 }
 
 TEST(batch, a_prompt_keeps_nobody_waiting) {
@@ -370,6 +432,48 @@ TEST(batch, texts_leave_and_join_where_they_like) {
   specdec::no_draft nothing;
   specdec::speculative_generate(text, target, nothing);
   EXPECT_EQ(target.size() + 1, text.tokens().size());
+}
+
+TEST(batch, a_sink_lets_texts_go_and_takes_others_in) {
+  const auto wishes = many_wishes(vocab, 9);
+  const auto expected = all_alone(wishes, with_gamma(3));
+  auto target = targets(2);
+  auto draft = drafts(2);
+  specdec::batch_model_drafter drafter(draft, specdec::constant{3});
+  session_batch batch(target, drafter);
+  std::vector<specdec::session<>> texts;
+  for (const wish& wanted : wishes) {
+    texts.emplace_back(vocab, wanted.options);
+    texts.back().begin(wanted.prompt);
+  }
+  std::size_t next = 2;
+  batch.join(texts[0]);
+  batch.join(texts[1]);
+  while (batch.running()) {
+    batch.round([&](auto& text, const specdec::outcome& out) {
+      if (out.status == session_status::running) return;
+      batch.leave(text);
+      if (next < texts.size()) batch.join(texts[next++]);
+    });
+  }
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    EXPECT_EQ(tokens(texts[i].generated().begin(), texts[i].generated().end()), expected[i].generated) << i;
+
+  // The first to have its round sends the second away, whose tokens it keeps for itself.
+  specdec::session one(vocab, {.max_tokens = 5}), two(vocab, {.max_tokens = 5}), three(vocab, {.max_tokens = 5});
+  for (auto* text : {&one, &two, &three}) text->begin(tokens{1});
+  batch.join(one);
+  batch.join(two);
+  std::vector<const specdec::session<>*> told;
+  batch.round([&](auto& text, const specdec::outcome&) {
+    told.push_back(&text);
+    batch.leave(two);
+    if (batch.size() == 1) batch.join(three);
+  });
+  EXPECT_EQ(told, (std::vector<const specdec::session<>*>{&one}));
+  EXPECT_FALSE(two.generated().empty());
+  while (batch.running()) batch.round();
+  EXPECT_TRUE(std::ranges::equal(one.generated(), three.generated()));
 }
 
 TEST(batch, a_free_sequence_is_chosen_for_what_it_holds) {

@@ -137,6 +137,7 @@ class session_batch {
     const std::size_t sequence = find(text);
     if (sequence == none) return;
     places_[sequence].text = nullptr;
+    places_[sequence].undelivered = false;
     order_.erase(std::find(order_.begin(), order_.end(), sequence));
     text.forget_target();
   }
@@ -150,15 +151,15 @@ class session_batch {
   /// The session whose own error `round` threw last, or null if that was an error of the models, or there was none.
   [[nodiscard]] session_type* faulty() const noexcept { return faulty_; }
 
-  /// One call of the target for all running sessions. `sink(session, outcome)` is called for each that committed; if it
-  /// returns bool, false stops that session.
+  /// One call of the target for all running sessions. When all are committed, `sink(session, outcome)` is called for
+  /// each; if it returns bool, false stops that session. It must not change the text of others. The session's seconds
+  /// are its share of the calls; outcome.times are those of all.
   ///
   /// Throws what the models throw, and then no text has changed; and the first error of a text (see above) when all
   /// others are done.
   template <class Consumer>
   void round(Consumer&& sink) {
     faulty_ = nullptr;
-    std::exception_ptr failure;
     const double start = seconds_now();
     choose();
     if (texts_.empty()) return;
@@ -166,26 +167,25 @@ class session_batch {
     const double proposed = seconds_now();
     plan_all();
     const double planned = seconds_now();
-    // A round in which every text had an error of its own.
+    // In a round in which every text had an error of its own there is nothing to score.
     if (!feeds_.empty()) {
       const auto rows = target_.decode(view_of(feeds_));
       const double decoded = seconds_now();
-      const double share = 1 / static_cast<double>(feeds_.size());
       for (asked& text : texts_) {
         place& at = places_[text.sequence];
-        if (text.answer == nullptr || text.failure) continue;
-        const double begun = seconds_now();
+        if (text.answer == nullptr) continue;
         guarded(text, [&] {
-          const outcome out = at.text->commit(at.text->verify(rows_of_feed(rows, at.first_row, at.row_count)));
-          at.text->add_seconds((proposed - start) * share, (decoded - planned) * share,
-                               (planned - proposed) * share + (seconds_now() - begun));
-          observe(text.sequence, out);
-          if constexpr (std::same_as<std::invoke_result_t<Consumer&, session_type&, const outcome&>, bool>) {
-            if (!sink(*at.text, out)) at.text->stop();
-          } else {
-            sink(*at.text, out);
-          }
+          at.out = at.text->commit(at.text->verify(rows_of_feed(rows, at.first_row, at.row_count)));
+          at.undelivered = true;
         });
+      }
+      const double verified = seconds_now();
+      round_times times{proposed - start, decoded - planned, (planned - proposed) + (verified - decoded), 0};
+      for (const sequence_feed& feed : feeds_) times.scored += feed.tokens.size();
+      for (asked& text : texts_) {
+        // A sink may let a text go that has not had its round yet, and take in another in its place.
+        if (!std::exchange(places_[text.sequence].undelivered, false)) continue;
+        guarded(text, [&] { deliver(text.sequence, times, sink); });
       }
     }
     for (asked& text : texts_) {
@@ -209,6 +209,8 @@ class session_batch {
     std::size_t held = 0;  ///< tokens of the text that the target holds
     std::size_t first_row = 0;
     std::size_t row_count = 0;
+    outcome out;
+    bool undelivered = false;
   };
 
   static no_batch_draft& nothing() noexcept {
@@ -252,6 +254,7 @@ class session_batch {
       }
       budget -= std::min(missing, budget);
     }
+    for (asked& text : texts_) text.request.sequences = texts_.size();
   }
 
   /// Turns drafts and chunks into one call of the target, whose sequences are truncated to what they share.
@@ -294,8 +297,20 @@ class session_batch {
     }
   }
 
-  void observe(std::size_t sequence, const outcome& out) {
+  /// Hands a round on to the drafter that observes it, and to the sink.
+  template <class Consumer>
+  void deliver(std::size_t sequence, const round_times& times, Consumer& sink) {
+    session_type& text = *places_[sequence].text;
+    outcome out = places_[sequence].out;
+    out.times = times;
+    const double share = 1 / static_cast<double>(feeds_.size());
+    text.add_seconds(times.draft * share, times.target * share, times.verify * share);
     if constexpr (requires { drafting_->observe(sequence, out); }) drafting_->observe(sequence, out);
+    if constexpr (std::same_as<std::invoke_result_t<Consumer&, session_type&, const outcome&>, bool>) {
+      if (!sink(text, std::as_const(out))) text.stop();
+    } else {
+      sink(text, std::as_const(out));
+    }
   }
 
   Target* model_;
