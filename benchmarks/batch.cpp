@@ -1,5 +1,5 @@
-// What speculation gains in batches: tokens per second of 1 to 32 texts at once, with drafts of several lengths and
-// without, on the bundled target with ballast.
+// What speculation gains in batches: tokens per second of 1 to 32 texts at once, without drafts, with drafts of several
+// lengths, and with a policy that decides from what it measures, on the bundled target with ballast.
 //
 // A small batch leaves the target waiting for its weights, and guesses are scored on the way; a large one keeps it
 // computing, and every guess costs. For each size of the batch plain and speculative generation take turns, so that a
@@ -18,6 +18,8 @@
 #include <specdec/specdec.hpp>
 #include <string>
 #include <tokenizer.hpp>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -30,14 +32,32 @@ constexpr std::size_t gammas[] = {0, 1, 2, 3, 4};
 constexpr std::size_t capacity = 384;
 constexpr std::size_t turns = 6;
 
-/// Texts that are generated together, all drafted for by gamma tokens a round; 0 is plain generation.
+/// Texts that are generated together.
 class contestant {
  public:
-  contestant(const toy::model& target, const toy::model& draft, const std::vector<text>& prompts, std::size_t size,
-             std::size_t gamma, double temperature)
+  virtual ~contestant() = default;
+  /// Generates for so many rounds, or until a text is at its end.
+  virtual void run(std::size_t rounds) = 0;
+
+  [[nodiscard]] double tokens_per_second() const { return static_cast<double>(tokens_) / seconds_; }
+  /// Of one text.
+  [[nodiscard]] double tokens_per_round() const { return static_cast<double>(tokens_) / static_cast<double>(rounds_); }
+
+ protected:
+  std::size_t tokens_ = 0;
+  std::size_t rounds_ = 0;
+  double seconds_ = 0;
+};
+
+/// Each text drafted for as far as its policy says.
+template <class Policy>
+class contestant_with final : public contestant {
+ public:
+  contestant_with(const toy::model& target, const toy::model& draft, const std::vector<text>& prompts, std::size_t size,
+                  const Policy& policy, double temperature)
       : target_(target, size, capacity),
         draft_(draft, size, capacity),
-        drafter_(draft_, specdec::constant{gamma}, {.top = 0}),
+        drafter_(draft_, policy, {.top = 0}),
         batch_(target_, drafter_) {
     for (std::size_t i = 0; i < size; ++i) {
       // Nothing ends a text here: all of the batch runs all of the time.
@@ -53,45 +73,40 @@ class contestant {
     while (std::ranges::any_of(texts_, [](const auto& t) { return t->generated().empty(); })) batch_.round();
   }
 
-  /// Generates for so many rounds, or until a text is at its end.
-  void run(std::size_t rounds) {
+  void run(std::size_t rounds) override {
     const double start = specdec::seconds_now();
     for (std::size_t round = 0; round < rounds; ++round) {
       if (!std::ranges::all_of(texts_, [](const auto& t) { return t->running(); })) break;
       batch_.round([&](auto&, const specdec::outcome& out) { tokens_ += out.committed; });
-      ++rounds_;
+      rounds_ += texts_.size();
     }
     seconds_ += specdec::seconds_now() - start;
   }
 
-  [[nodiscard]] double tokens_per_second() const { return static_cast<double>(tokens_) / seconds_; }
-  [[nodiscard]] double tokens_per_round() const {
-    return static_cast<double>(tokens_) / static_cast<double>(rounds_ * texts_.size());
-  }
-  [[nodiscard]] double milliseconds_per_round() const { return 1e3 * seconds_ / static_cast<double>(rounds_); }
-
  private:
   toy::batch target_;
   toy::batch draft_;
-  specdec::batch_model_drafter<toy::batch> drafter_;
-  specdec::session_batch<toy::batch, specdec::batch_model_drafter<toy::batch>> batch_;
+  specdec::batch_model_drafter<toy::batch, Policy> drafter_;
+  specdec::session_batch<toy::batch, specdec::batch_model_drafter<toy::batch, Policy>> batch_;
   std::vector<std::unique_ptr<specdec::session<>>> texts_;
-  std::size_t tokens_ = 0;
-  std::size_t rounds_ = 0;
-  double seconds_ = 0;
 };
 
 void measure(const toy::model& target, const toy::model& draft, const std::vector<text>& prompts, std::size_t size,
              std::size_t rounds, double temperature) {
   std::vector<std::unique_ptr<contestant>> contestants;
-  for (const std::size_t gamma : gammas)
-    contestants.push_back(std::make_unique<contestant>(target, draft, prompts, size, gamma, temperature));
+  const auto add = [&](const auto& policy) {
+    using policy_type = std::remove_cvref_t<decltype(policy)>;
+    contestants.push_back(
+        std::make_unique<contestant_with<policy_type>>(target, draft, prompts, size, policy, temperature));
+  };
+  for (const std::size_t gamma : gammas) add(specdec::constant{gamma});
+  add(specdec::cost_model<>(specdec::measured_costs{}, {.max_gamma = 4}));
   for (std::size_t turn = 0; turn < turns; ++turn)
     for (const auto& one : contestants) one->run(rounds);
   const double plain = contestants.front()->tokens_per_second();
-  fmt::print("{:>5} {:>10.1f} {:>8.1f}", size, plain, contestants.front()->milliseconds_per_round());
+  fmt::print("{:>5} {:>8.1f}", size, plain);
   for (std::size_t i = 1; i < contestants.size(); ++i)
-    fmt::print(" | {:>7.1f} {:>5.2f}x {:>5.2f}", contestants[i]->tokens_per_second(),
+    fmt::print(" | {:>7.1f} {:>4.2f}x {:>4.2f}", contestants[i]->tokens_per_second(),
                contestants[i]->tokens_per_second() / plain, contestants[i]->tokens_per_round());
   fmt::print("\n");
   std::fflush(stdout);
@@ -118,11 +133,11 @@ int main(int argc, char** argv) {
     for (const auto& [format, name] :
          {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
       const toy::model target(file, {.format = format, .ballast_parameters = ballast});
-      fmt::print("\n{}, {:.0f} MB a pass\n{:>5} {:>10} {:>8}", name,
-                 static_cast<double>(target.bytes_per_pass()) * 1e-6, "texts", "plain t/s", "ms/round");
+      fmt::print("\n{}, {:.0f} MB a pass; tokens a second, against plain, tokens of one text a round\n{:>5} {:>8}",
+                 name, static_cast<double>(target.bytes_per_pass()) * 1e-6, "texts", "plain");
       for (const std::size_t gamma : gammas)
-        if (gamma > 0) fmt::print(" | gamma {}: t/s, gain, per", gamma);
-      fmt::print("\n");
+        if (gamma > 0) fmt::print(" | {:>18}", fmt::format("gamma {}", gamma));
+      fmt::print(" | {:>18}\n", "cost model");
       for (const std::size_t size : sizes) measure(target, draft, prompts, size, rounds, temperature);
     }
     return 0;
