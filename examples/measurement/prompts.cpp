@@ -32,7 +32,7 @@ std::vector<prompt> read_prompts(const std::filesystem::path& path) {
           fmt::format(R"({}: line {}: expected a JSON object with a text named "prompt"; got {:?})", path.string(),
                       number, line.size() > shown ? line.substr(0, shown) + "..." : line));
     }
-    prompts.push_back({text_of("task"), text_of("prompt")});
+    prompts.push_back({text_of("task"), text_of("prompt"), text_of("answer")});
   }
   if (prompts.empty()) throw std::runtime_error(fmt::format("{}: expected prompts; the file has none", path.string()));
   return prompts;

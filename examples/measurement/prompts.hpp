@@ -15,10 +15,12 @@ struct prompt {
   /// What kind of text it begins; may be empty.
   std::string task;
   std::string text;
+  /// What is said behind it, where that is known.
+  std::string answer = {};
 };
 
-/// Reads a file with one JSON object a line: "prompt", a text, and if there is one "task". Empty lines are passed over.
-/// Throws std::runtime_error naming the file, the line, what was expected and what came.
+/// Reads a file with one JSON object a line: "prompt", a text, and if there are any "task" and "answer". Empty lines
+/// are passed over. Throws std::runtime_error naming the file, the line, what was expected and what came.
 [[nodiscard]] std::vector<prompt> read_prompts(const std::filesystem::path& path);
 
 /// The prompts in another order: the first of each task, then the second of each, and so on. Any beginning of it has

@@ -154,11 +154,10 @@ class cascade_drafter {
   template <Chance C>
   void guess(const draft_request& request, std::size_t drafted, std::size_t goal, C& chance) {
     // The model adds a token of its own; at most 256 inner rounds are within one, so no two have a number in common.
-    // How deep the outer draft might go tells the guesser how much longer the text can become.
     const std::size_t most = goal - drafted - 1;
     const draft_request inner{
         .context = view_of(text_),
-        .max_depth = request.max_depth - drafted,
+        .max_depth = most,
         .max_nodes = most,
         .target_law = &*law_,
         .prompt_size = request.prompt_size,
