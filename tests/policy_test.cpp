@@ -321,15 +321,21 @@ TEST(confidence, asks_and_tells_the_policy_inside) {
 // --- adaedl ----------------------------------------------------------------------------------------------------------
 
 TEST(adaedl, draws_while_the_bound_on_acceptance_reaches_the_threshold) {
-  const specdec::adaedl policy{.threshold = {.th_stop_draft = 0.5}};
-  EXPECT_EQ(policy.depth(request_of(64)), 8U);
-  EXPECT_TRUE(policy.draws_at_entropy(0));
   // 1 - sqrt(0.2 H) = 0.5 at H = 1.25.
-  EXPECT_TRUE(policy.draws_at_entropy(1.2499));
-  EXPECT_FALSE(policy.draws_at_entropy(1.2501));
-  const specdec::adaedl surer{.entropy_weight = 0.8, .threshold = {.th_stop_draft = 0.5}};
-  EXPECT_TRUE(surer.draws_at_entropy(0.3124));
-  EXPECT_FALSE(surer.draws_at_entropy(0.3126));
+  specdec::adaedl policy{.threshold = {.th_stop_draft = 0.5}};
+  specdec::adaedl surer{.entropy_weight = 0.8, .threshold = {.th_stop_draft = 0.5}};
+  for (int draft = 0; draft < 2; ++draft) {
+    EXPECT_EQ(policy.depth(request_of(64)), 8U);
+    // The first token is drawn in any case.
+    EXPECT_TRUE(policy.draws_at_entropy(100));
+    EXPECT_TRUE(policy.draws_at_entropy(0));
+    EXPECT_TRUE(policy.draws_at_entropy(1.2499));
+    EXPECT_FALSE(policy.draws_at_entropy(1.2501));
+    EXPECT_EQ(surer.depth(request_of(64)), 8U);
+    EXPECT_TRUE(surer.draws_at_entropy(100));
+    EXPECT_TRUE(surer.draws_at_entropy(0.3124));
+    EXPECT_FALSE(surer.draws_at_entropy(0.3126));
+  }
 }
 
 TEST(adaedl, moves_its_threshold_as_draft_and_verify_does) {
@@ -348,6 +354,8 @@ TEST(adaedl, is_asked_through_the_policies_around_it) {
   confidence around(specdec::adaedl{.threshold = {.th_stop_draft = 0.5}});
   static_assert(specdec::EndsBeforeEntropy<decltype(around)> && specdec::EndsBehindToken<decltype(around)>);
   static_assert(!specdec::EndsBeforeEntropy<confidence<>> && !specdec::EndsBeforeToken<specdec::adaedl>);
+  EXPECT_EQ(around.depth(request_of(64)), 8U);
+  EXPECT_TRUE(around.draws_at_entropy(2));
   EXPECT_TRUE(around.draws_at_entropy(1));
   EXPECT_FALSE(around.draws_at_entropy(2));
 }

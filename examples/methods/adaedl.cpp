@@ -2,7 +2,8 @@
 //
 // A draft model that is undecided will be wrong: 1 - sqrt(0.2 H) is about the least probability with which a token of a
 // law with entropy H is accepted. Drafting ends where that falls below a threshold, which follows the acceptance rate
-// as in Draft & Verify. Nothing is trained and the text's law is untouched; the draft's lengths follow the text.
+// as in Draft & Verify; the first token is always drawn. Nothing is trained and the text's law is untouched; the
+// draft's lengths follow the text.
 
 #include <cstdio>
 #include <string>

@@ -6,7 +6,8 @@
 // is called at once, with the last token alone, while the drafting goes on. That pays where drafting is dear.
 //
 // The text has the target's law in any case, and one seed gives one text, however long anything takes. Each model
-// computes in one thread here, as if each had a processor of its own.
+// computes in one thread here, as if each had a processor of its own, and has ballast, so that a round takes some
+// milliseconds and a third of it is drafting.
 
 #include <chrono>
 #include <cstdio>
@@ -36,11 +37,15 @@ struct contender {
 };
 
 void decode(const std::string& prompt) {
-  constexpr std::size_t gamma = 3;
-  constexpr std::uint32_t texts = 5;
+  constexpr std::size_t gamma = 2;
+  constexpr std::uint32_t texts = 3;
   const methods::bundled_pair bundled;
-  toy::context target(toy::model(std::string(SPECDEC_MODELS_DIR) + "/target.gguf", {.threads = 1}));
-  toy::context draft(toy::model(std::string(SPECDEC_MODELS_DIR) + "/draft.gguf", {.threads = 1}));
+  const auto slow = [](const char* name, std::size_t parameters) {
+    const std::string path = std::string(SPECDEC_MODELS_DIR) + name;
+    return toy::context(toy::model(path, {.ballast_parameters = parameters, .threads = 1}));
+  };
+  toy::context target = slow("/target.gguf", 40'000'000);
+  toy::context draft = slow("/draft.gguf", 10'000'000);
   const auto tokens = bundled.tokenizer.encode(prompt);
   specdec::model_drafter drafter(draft, specdec::constant{gamma});
   specdec::background_thread second;
@@ -51,7 +56,7 @@ void decode(const std::string& prompt) {
   // In turns: a machine is slower at one time than at another.
   for (std::uint32_t stream = 0; stream < texts; ++stream) {
     for (contender& one : contenders) {
-      auto options = bundled.options(160, {.temperature = 0.8});
+      auto options = bundled.options(96, {.temperature = 0.8});
       options.stream = stream;
       specdec::session text(target.vocab_size(), options);
       text.begin(tokens);

@@ -22,16 +22,24 @@ namespace specdec::inline SPECDEC_ABI {
 
 /// Draws no token from a law of which less than the threshold is sure to be accepted, and no more than
 /// `threshold.max_step_draft` in all. The threshold, lambda in the paper, is `threshold.th_stop_draft`, and moves
-/// behind every round as `adaptive_exit` says. O(1), besides the entropy, which is O(V) for every drafted token.
+/// behind every round as `adaptive_exit` says. The first token of a draft is drawn in any case: from rounds without a
+/// draft a threshold that is too high would never learn that it is. O(1), besides the entropy, which is O(V) for every
+/// drafted token.
 struct adaedl {
   static constexpr bool reads_clock = false;
 
   double entropy_weight = 0.2;  ///< w
-  adaptive_exit threshold = {.th_stop_draft = 0.5};
+  adaptive_exit threshold = {.th_stop_draft = 0.4};
+  bool begins = true;  ///< nothing was drawn for the draft yet
 
-  [[nodiscard]] constexpr std::size_t depth(const draft_request&) const noexcept { return threshold.max_step_draft; }
-  [[nodiscard]] bool draws_at_entropy(double nats) const noexcept {
-    return 1 - square_root(entropy_weight * nats) >= threshold.th_stop_draft;
+  [[nodiscard]] constexpr std::size_t depth(const draft_request&) noexcept {
+    begins = true;
+    return threshold.max_step_draft;
+  }
+  [[nodiscard]] bool draws_at_entropy(double nats) noexcept {
+    const bool is_first = begins;
+    begins = false;
+    return is_first || 1 - square_root(entropy_weight * nats) >= threshold.th_stop_draft;
   }
   void observe(const outcome& out) noexcept { threshold.observe(out); }
 };
