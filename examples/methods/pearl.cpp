@@ -38,7 +38,7 @@ struct contender {
 
 void decode(const std::string& prompt) {
   constexpr std::size_t gamma = 2;
-  constexpr std::uint32_t texts = 3;
+  constexpr std::uint32_t texts = 2;
   const methods::bundled_pair bundled;
   const auto slow = [](const char* name, std::size_t parameters) {
     const std::string path = std::string(SPECDEC_MODELS_DIR) + name;
@@ -56,7 +56,7 @@ void decode(const std::string& prompt) {
   // In turns: a machine is slower at one time than at another.
   for (std::uint32_t stream = 0; stream < texts; ++stream) {
     for (contender& one : contenders) {
-      auto options = bundled.options(96, {.temperature = 0.8});
+      auto options = bundled.options(64, {.temperature = 0.8});
       options.stream = stream;
       specdec::session text(target.vocab_size(), options);
       text.begin(tokens);
