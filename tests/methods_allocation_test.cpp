@@ -66,7 +66,7 @@ void expect_no_allocation_once_warm(const Rule& rule) {
     texts.add(corpus);
     expect_no_allocation_once_warm(rule, specdec::suffix_drafter(texts, {.max_spec_tokens = 2, .max_spec_factor = 2}),
                                    temperature, 60);
-    still_model cheaper(0.1F);
+    still_model cheaper = repetitive(0.1F);
     specdec::cascade_drafter cascade(draft, specdec::model_drafter(cheaper, specdec::constant{3}), five);
     expect_no_allocation_the_second_time(rule, cascade, temperature);
     specdec::first_of ordered(specdec::suffix_drafter({.max_spec_tokens = 5, .min_score = 2}),
