@@ -41,7 +41,8 @@ struct cost_model_options {
 };
 
 /// Drafts as many tokens as make most tokens per second by what rounds cost and what was accepted lately; none, where
-/// that is fastest. Where several texts share the target's calls, as many as are best if all of them draft alike.
+/// that is fastest. Where several texts share the target's calls, as many as are best if all of them draft alike; a
+/// text, though not its law, then depends on who shares them.
 ///
 /// To begin to draft again costs what the draft has missed, which is spread over the horizon. A trial drafts one token
 /// more than is best, if better guesses could make a longer draft pay; where costs are measured, every other trial
