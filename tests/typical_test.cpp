@@ -19,7 +19,7 @@ using specdec::token_id;
 
 /// Drafts two paths of point masses.
 struct two_paths {
-  static constexpr bool drafts_trees = true;
+  [[maybe_unused]] static constexpr bool drafts_trees = true;
 
   std::vector<token_id> first, second;
 
