@@ -66,6 +66,7 @@ TEST_F(bundled_trees, coupled_text_depends_on_the_seed_alone) {
       EXPECT_GT(accepted, 5U);
     }
     EXPECT_EQ(text(specdec::coupled{}, specdec::prompt_lookup{}, prompt, 1), expected);
+    EXPECT_EQ(text(specdec::coupled{}, specdec::suffix_drafter{}, prompt, 1), expected);
     const std::vector<std::size_t> branching{3, 2, 1};
     EXPECT_EQ(text(specdec::coupled{}, specdec::tree_drafter(draft, tree_shape::uniform(branching)), prompt, 1),
               expected);
