@@ -31,4 +31,4 @@ fi
 folder=build/acceptance-study
 "$program" --output "$folder"
 mkdir -p benchmarks/plots
-cp "$folder"/{acceptance,tokens_per_call,speedup}.{svg,png} benchmarks/plots/
+cp "$folder"/{acceptance,tokens_per_call,speedup}.svg benchmarks/plots/
