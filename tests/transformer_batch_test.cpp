@@ -36,21 +36,6 @@ static_assert(specdec::DecodesBatches<toy::batch> && specdec::HasCapacity<toy::b
 
 constexpr std::size_t vocabulary = 37;
 
-toy::gguf_file odd_file() {
-  return toy::gguf_file(toy_test::tiny_model({.vocabulary = vocabulary,
-                                              .width = 72,
-                                              .heads = 6,
-                                              .key_value_heads = 2,
-                                              .head_size = 20,
-                                              .rotary_size = 18,
-                                              .feed_forward = 40,
-                                              .context_length = 160,
-                                              .attention = toy::tensor_type::float32,
-                                              .feed_forward_type = toy::tensor_type::float32})
-                            .bytes(),
-                        "odd.gguf");
-}
-
 /// Feeds random parts of random texts, together and apart.
 void expect_rows_of_contexts(const toy::model& model, std::size_t vocab_size, std::size_t most,
                              const std::string& what) {
@@ -81,7 +66,7 @@ void expect_rows_of_contexts(const toy::model& model, std::size_t vocab_size, st
 }
 
 TEST(toy_batch, rows_have_the_bits_that_they_have_alone_on_every_instruction_set) {
-  const toy::gguf_file file = odd_file();
+  const toy::gguf_file file = toy_test::odd_file(vocabulary, 160);
   for (const char* tier : toy_test::tiers()) {
     const toy_test::forced_tier forced(tier);
     for (const weight_format format : {weight_format::float32, weight_format::float16})
@@ -98,8 +83,8 @@ TEST(toy_batch, rows_have_the_bits_that_they_have_alone_on_any_number_of_threads
 }
 
 TEST(toy_batch, texts_are_those_generated_alone) {
-  const toy::model target_model(odd_file());
-  const toy::model draft_model(odd_file(), {weight_format::float16});
+  const toy::model target_model(toy_test::odd_file(vocabulary, 160));
+  const toy::model draft_model(toy_test::odd_file(vocabulary, 160), {weight_format::float16});
   constexpr std::size_t sequences = 4;
   const auto wishes = batches::many_wishes(vocabulary, 11);
   std::vector<batches::result> expected;
@@ -121,7 +106,7 @@ TEST(toy_batch, texts_are_those_generated_alone) {
 }
 
 TEST(toy_batch, every_sequence_is_a_model_of_its_own) {
-  const toy::model model(odd_file());
+  const toy::model model(toy_test::odd_file(vocabulary, 160));
   toy::batch batch(model, 3);
   static_cast<void>(specdec::one_sequence(batch, 0).decode(tokens{1, 2, 3}, 0));
   specdec::one_sequence last(batch, 2);
@@ -131,7 +116,7 @@ TEST(toy_batch, every_sequence_is_a_model_of_its_own) {
 }
 
 TEST(toy_batch, calls_that_are_refused_change_nothing) {
-  const toy::model model(odd_file());
+  const toy::model model(toy_test::odd_file(vocabulary, 160));
   toy::batch batch(model, 2, 10);
   EXPECT_EQ(batch.capacity(), 10U);
   EXPECT_EQ(batch.sequence_count(), 2U);

@@ -15,8 +15,11 @@
 #include <string>
 #include <vector>
 
+#include <gguf.hpp>
 #include <kernels.hpp>
 #include <specdec/types.hpp>
+
+#include "transformer_gguf_writer.hpp"
 
 namespace toy_test {
 
@@ -54,6 +57,22 @@ inline std::vector<token_id> joined(std::span<const token_id> first, std::span<c
   std::vector<token_id> both(first.begin(), first.end());
   both.insert(both.end(), second.begin(), second.end());
   return both;
+}
+
+/// A small model whose sizes are multiples of no register.
+inline toy::gguf_file odd_file(std::size_t vocabulary, std::size_t context_length) {
+  return toy::gguf_file(tiny_model({.vocabulary = vocabulary,
+                                    .width = 72,
+                                    .heads = 6,
+                                    .key_value_heads = 2,
+                                    .head_size = 20,
+                                    .rotary_size = 18,
+                                    .feed_forward = 40,
+                                    .context_length = context_length,
+                                    .attention = toy::tensor_type::float32,
+                                    .feed_forward_type = toy::tensor_type::float32})
+                            .bytes(),
+                        "odd.gguf");
 }
 
 /// Sets TOY_ISA while it lives. Kernels are chosen when a model is loaded.

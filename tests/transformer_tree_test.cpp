@@ -41,23 +41,8 @@ static_assert(specdec::DecodesTrees<context> && specdec::DecodesTrees<specdec::r
 
 constexpr std::size_t vocabulary = 37;
 
-toy::gguf_file odd_file() {
-  return toy::gguf_file(tiny_model({.vocabulary = vocabulary,
-                                    .width = 72,
-                                    .heads = 6,
-                                    .key_value_heads = 2,
-                                    .head_size = 20,
-                                    .rotary_size = 18,
-                                    .feed_forward = 40,
-                                    .context_length = 200,
-                                    .attention = toy::tensor_type::float32,
-                                    .feed_forward_type = toy::tensor_type::float32})
-                            .bytes(),
-                        "odd.gguf");
-}
-
 const toy::model& odd_model() {
-  static const toy::model model(odd_file());
+  static const toy::model model(toy_test::odd_file(vocabulary, 200));
   return model;
 }
 
@@ -106,7 +91,7 @@ void expect_rows_of_chains(const toy::model& model, std::size_t vocab_size, unsi
 }
 
 TEST(tree, rows_have_the_bits_of_chains_on_every_instruction_set) {
-  const toy::gguf_file file = odd_file();
+  const toy::gguf_file file = toy_test::odd_file(vocabulary, 200);
   for (const char* tier : toy_test::tiers()) {
     const toy_test::forced_tier forced(tier);
     for (const weight_format format : {weight_format::float32, weight_format::float16})
