@@ -177,7 +177,7 @@ class batch_model_drafter {
     }
     return attempted(text, [&]() -> std::optional<draft_call> {
       chain_drafting<Policy>& drafting = drafting_[text.sequence];
-      if (!drafting.begin(text.request, *text.answer, room(text.request), held)) return std::nullopt;
+      if (!drafting.begin(text.request, *text.answer, room_to_draft(model_, text.request), held)) return std::nullopt;
       return drafting.next(*text.chance, fits);
     });
   }
@@ -205,18 +205,7 @@ class batch_model_drafter {
     }
   }
 
-  /// How many tokens can be drafted before the model's own context is full.
-  [[nodiscard]] std::size_t room(const draft_request& request) const {
-    // The last drafted token is never fed, so a context with room for the text leaves room for one.
-    if constexpr (HasCapacity<Model>) {
-      const std::size_t capacity = model_.capacity();
-      return capacity < request.context.size() ? 0 : capacity - request.context.size() + 1;
-    } else {
-      return request.max_depth;
-    }
-  }
-
-  /// `room` has counted all that there is.
+  /// `room_to_draft` has counted all that there is.
   static constexpr auto fits = [] { return true; };
 
   recorded_sequences<Model> model_;

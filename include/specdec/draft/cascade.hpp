@@ -26,6 +26,7 @@
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
 #include "../verify/inner_rejection.hpp"
+#include "chain.hpp"
 #include "model.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -109,8 +110,8 @@ class cascade_drafter {
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
     require_drafter<unwrapped<Guesser>, C>();
-    const std::size_t goal =
-        std::min({policy_.depth(request), request.max_depth, request.max_nodes, room(request), most_drafted});
+    const std::size_t goal = std::min(
+        {policy_.depth(request), request.max_depth, request.max_nodes, room_to_draft(*model_, request), most_drafted});
     if (goal == 0) return;
     adopt(*request.target_law);
     answer.reserve(goal, goal * weights_.size());
@@ -127,21 +128,6 @@ class cascade_drafter {
   }
 
  private:
-  /// How many tokens can be drafted before the model's own context is full.
-  [[nodiscard]] std::size_t room(const draft_request& request) const {
-    // The last drafted token is never fed, so a context with room for the text leaves room for one.
-    const auto behind = [&](std::size_t capacity) {
-      return capacity < request.context.size() ? 0 : capacity - request.context.size() + 1;
-    };
-    if constexpr (HasTextCapacity<Model>) {
-      return behind(model_->capacity(request.context));
-    } else if constexpr (HasCapacity<Model>) {
-      return behind(model_->capacity());
-    } else {
-      return request.max_depth;
-    }
-  }
-
   /// Makes the model's law from the target's, or from parameters of its own; the end of the text is the target's.
   void adopt(const law& target) {
     const sampling_params& params = follows_target_ ? target.params() : law_->params();

@@ -28,6 +28,23 @@ struct model_drafter_options {
   std::size_t top = 64;
 };
 
+/// How many tokens a model, of one sequence or of several, can draft behind the request's context before its own is
+/// full.
+template <class Model>
+[[nodiscard]] std::size_t room_to_draft(const Model& model, const draft_request& request) {
+  // The last drafted token is never fed, so a context with room for the text leaves room for one.
+  const auto behind = [&](std::size_t capacity) {
+    return capacity < request.context.size() ? 0 : capacity - request.context.size() + 1;
+  };
+  if constexpr (HasTextCapacity<Model>) {
+    return behind(model.capacity(request.context));
+  } else if constexpr (HasCapacity<Model>) {
+    return behind(model.capacity());
+  } else {
+    return request.max_depth;
+  }
+}
+
 /// A call that a draft's model must make: keep the first `held` tokens, append `tokens`, return the logits behind the
 /// last `rows` of them.
 struct draft_call {

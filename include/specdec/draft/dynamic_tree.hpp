@@ -90,7 +90,7 @@ class dynamic_tree_drafter {
       if (!(now - worth > options_.least_gain)) break;
       worth = now;
     }
-    draft_worthiest(nodes, chance, answer);
+    draft_worthiest(chance, answer);
   }
 
  private:
@@ -175,9 +175,9 @@ class dynamic_tree_drafter {
     return sum;
   }
 
+  /// Drafts what `kept_worth` sorted to the front; nothing was found since.
   template <Chance C>
-  void draft_worthiest(std::size_t nodes, C& chance, draft& answer) {
-    (void)kept_worth(nodes);
+  void draft_worthiest(C& chance, draft& answer) {
     answer.reserve(kept_, 0);
     drafted_.assign(found_.size(), no_node);
     drafted_[0] = root;

@@ -63,7 +63,9 @@ class model_drafter<Model, Policy> {
   /// See `Drafter`.
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
-    if (!drafting_.begin(request, answer, room(request), held_prefix(*model_, held_, request.context))) return;
+    if (!drafting_.begin(request, answer, room_to_draft(*model_, request),
+                         held_prefix(*model_, held_, request.context)))
+      return;
     // What may still be drafted bounds what is left of the text: one reservation lasts.
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
     const auto fits = [&] { return can_read(request.context, answer.tokens()); };
@@ -81,23 +83,8 @@ class model_drafter<Model, Policy> {
   }
 
  private:
-  /// How many tokens can be drafted before the model's own context is full.
-  [[nodiscard]] std::size_t room(const draft_request& request) const {
-    // The last drafted token is never fed, so a context with room for the text leaves room for one.
-    const auto behind = [&](std::size_t capacity) {
-      return capacity < request.context.size() ? 0 : capacity - request.context.size() + 1;
-    };
-    if constexpr (HasTextCapacity<Model>) {
-      return behind(model_->capacity(request.context));
-    } else if constexpr (HasCapacity<Model>) {
-      return behind(model_->capacity());
-    } else {
-      return request.max_depth;
-    }
-  }
-
   /// Whether the model can read what was drafted, a forced token the last: its rows leave no such token possible, so it
-  /// may take more of the context than room() thought.
+  /// may take more of the context than room_to_draft() thought.
   [[nodiscard]] bool can_read(std::span<const token_id> context, std::span<const token_id> drafted) {
     if constexpr (HasTextCapacity<Model>) {
       forced_text_.clear();
