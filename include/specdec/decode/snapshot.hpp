@@ -7,9 +7,12 @@
 /// The format is the same on every machine: little-endian numbers of fixed width, lists behind their length, a checksum
 /// at the end. It holds what the text was and where it stood, not what the user chose: that is given again, and the
 /// bytes tell if it was another choice.
+///
+/// All of it are templates, so that nobody compiles it who takes no snapshot.
 
 #include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -164,7 +167,8 @@ requires(std::is_same_v<std::remove_const_t<T>, session_state>) void fields(Arch
 }
 
 /// What decides the text that follows, besides the text so far, as one number.
-inline std::uint64_t fingerprint(const generate_options& options) {
+template <std::same_as<generate_options> Options>
+std::uint64_t fingerprint(const Options& options) {
   writer all;
   const sampling_params& p = options.sampling;
   all(p.temperature), all(p.top_k), all(p.top_p), all(p.min_p), all(p.order);
@@ -178,8 +182,9 @@ inline std::uint64_t fingerprint(const generate_options& options) {
 }  // namespace snapshot_format
 
 /// The state as bytes, with what it takes to go on from it: vocabulary, seed, stream and sampling.
-[[nodiscard]] inline std::vector<std::byte> to_bytes(const session_state& state, std::size_t vocab_size,
-                                                     const generate_options& options) {
+template <std::same_as<session_state> State>
+[[nodiscard]] std::vector<std::byte> to_bytes(const State& state, std::size_t vocab_size,
+                                              const generate_options& options) {
   snapshot_format::writer out;
   out(snapshot_format::magic), out(snapshot_format::version);
   out(vocab_size), out(options.seed), out(options.stream), out(snapshot_format::fingerprint(options));
@@ -190,7 +195,8 @@ inline std::uint64_t fingerprint(const generate_options& options) {
 }
 
 /// Throws std::invalid_argument, saying what is wrong, for a state that no session with these options can be in.
-inline void require_sound(const session_state& state, std::size_t vocab_size, const generate_options& options) {
+template <std::same_as<session_state> State>
+void require_sound(const State& state, std::size_t vocab_size, const generate_options& options) {
   const auto require = [](bool sound, const char* claim) {
     if (!sound) throw std::invalid_argument(std::string("specdec: the snapshot contradicts itself: ") + claim);
   };
@@ -233,8 +239,9 @@ inline void require_sound(const session_state& state, std::size_t vocab_size, co
 /// The state that `to_bytes` wrote. Throws std::invalid_argument, saying what was expected and what came, for bytes
 /// that are no snapshot, are damaged, contradict themselves, or were written with another vocabulary, seed, stream or
 /// sampling.
-[[nodiscard]] inline session_state from_bytes(std::span<const std::byte> bytes, std::size_t vocab_size,
-                                              const generate_options& options) {
+template <std::same_as<session_state> State = session_state>
+[[nodiscard]] State from_bytes(std::span<const std::byte> bytes, std::size_t vocab_size,
+                               const generate_options& options) {
   constexpr std::size_t sum_size = 8;
   const auto body = bytes.first(bytes.size() - std::min(sum_size, bytes.size()));
   snapshot_format::reader in(body);
@@ -267,7 +274,7 @@ inline void require_sound(const session_state& state, std::size_t vocab_size, co
         "specdec: the snapshot was taken with other sampling parameters, end tokens, min_tokens, mask or "
         "top_log_probabilities");
   }
-  session_state state;
+  State state;
   fields(in, state);
   if (!in.empty()) throw std::invalid_argument("specdec: the snapshot is longer than what it holds");
   require_sound(state, vocab_size, options);

@@ -185,35 +185,34 @@ class best_trees {
                                   std::to_string(most_nodes));
     }
     // What a node's children can add depends on how deep they may go.
-    for (std::size_t deepest = 0; deepest <= most_depth_; ++deepest)
-      solve(acceptance, deepest, programmes_.emplace_back());
+    const std::size_t entries = index(most_depth_ + 1, 0, 0, 0);
+    gains_.resize(entries);
+    taken_.resize(entries);
+    for (std::size_t deepest = 0; deepest <= most_depth_; ++deepest) solve(acceptance, deepest);
   }
 
   /// The most tokens per target call of a tree with `nodes` nodes and `depth` levels at most.
   [[nodiscard]] double expected_tokens(std::size_t nodes, std::size_t depth) const noexcept {
-    return 1 + gain(programmes_[std::min(depth, most_depth_)], 0, 0, std::min(nodes, most_nodes_));
+    return 1 + gain(std::min(depth, most_depth_), 0, 0, std::min(nodes, most_nodes_));
   }
 
   /// The tree that reaches it. Nodes that would add nothing are left out.
   [[nodiscard]] tree_shape shape(std::size_t nodes, std::size_t depth) const {
-    const programme& p = programmes_[std::min(depth, most_depth_)];
+    const std::size_t deepest = std::min(depth, most_depth_);
     std::size_t best = std::min(nodes, most_nodes_);
-    while (best > 0 && gain(p, 0, 0, best - 1) == gain(p, 0, 0, best)) --best;
-    struct open_node {
-      node_id id;
-      std::size_t depth;
-      std::size_t below;
-    };
+    while (best > 0 && gain(deepest, 0, 0, best - 1) == gain(deepest, 0, 0, best)) --best;
     std::vector<node_id> parents;
-    std::vector<open_node> level{{root, 0, best}};
-    for (std::size_t next = 0; next < level.size(); ++next) {
-      const open_node node = level[next];
-      std::size_t rest = node.below;
+    // Of the root and every node: its depth, and the nodes below it.
+    std::vector<std::size_t> depths{0};
+    std::vector<std::size_t> below{best};
+    for (std::size_t node = 0; node < below.size(); ++node) {
+      std::size_t rest = below[node];
       for (std::size_t rank = 0; rest > 0; ++rank) {
-        const std::size_t taken = p.taken[index(node.depth, rank, rest)];
+        const std::size_t taken = taken_[index(deepest, depths[node], rank, rest)];
         if (taken == 0) break;
-        parents.push_back(node.id);
-        level.push_back({static_cast<node_id>(parents.size()), node.depth + 1, taken - 1});
+        parents.push_back(static_cast<node_id>(node));
+        depths.push_back(depths[node] + 1);
+        below.push_back(taken - 1);
         rest -= taken;
       }
     }
@@ -230,7 +229,7 @@ class best_trees {
       for (std::size_t nodes = depth; nodes <= std::min(most_nodes_, costs.target.size() - 1); ++nodes) {
         const double time = static_cast<double>(depth) * costs.draft_level +
                             static_cast<double>(nodes) * costs.draft_node + costs.target[nodes] + costs.overhead;
-        const double speed = (1 + gain(programmes_[depth], 0, 0, nodes)) / time;
+        const double speed = (1 + gain(depth, 0, 0, nodes)) / time;
         if (!(speed > highest)) continue;
         highest = speed;
         best = shape(nodes, depth);
@@ -240,25 +239,19 @@ class best_trees {
   }
 
  private:
-  /// For trees of at most so many levels: gains[index(d, r, n)] is the most that n nodes add as the children of rank r
-  /// and later, and their descendants, of a node of depth d; `taken` how many of them the child of rank r gets, itself
-  /// included.
-  struct programme {
-    std::vector<double> gains;
-    std::vector<std::uint16_t> taken;
-  };
-
-  [[nodiscard]] std::size_t index(std::size_t depth, std::size_t rank, std::size_t nodes) const noexcept {
-    return (depth * (ranks_ + 1) + rank) * (most_nodes_ + 1) + nodes;
+  /// Where the entries of trees of at most `deepest` levels stand: behind those of all that are less deep.
+  [[nodiscard]] std::size_t index(std::size_t deepest, std::size_t depth, std::size_t rank,
+                                  std::size_t nodes) const noexcept {
+    const std::size_t depths_before = deepest * (deepest + 1) / 2;
+    return ((depths_before + depth) * (ranks_ + 1) + rank) * (most_nodes_ + 1) + nodes;
   }
 
-  [[nodiscard]] double gain(const programme& p, std::size_t depth, std::size_t rank, std::size_t nodes) const noexcept {
-    return p.gains[index(depth, rank, nodes)];
+  [[nodiscard]] double gain(std::size_t deepest, std::size_t depth, std::size_t rank,
+                            std::size_t nodes) const noexcept {
+    return gains_[index(deepest, depth, rank, nodes)];
   }
 
-  void solve(const sibling_acceptance& acceptance, std::size_t deepest, programme& p) const {
-    p.gains.assign((deepest + 1) * (ranks_ + 1) * (most_nodes_ + 1), 0.0);
-    p.taken.assign(p.gains.size(), 0);
+  void solve(const sibling_acceptance& acceptance, std::size_t deepest) {
     for (std::size_t depth = deepest; depth-- > 0;) {
       for (std::size_t rank = ranks_; rank-- > 0;) {
         const double kept = acceptance(depth, rank);
@@ -266,13 +259,14 @@ class best_trees {
           double best = 0;
           std::size_t taken = 0;
           for (std::size_t own = 1; own <= nodes; ++own) {
-            const double sum = kept * (1 + gain(p, depth + 1, 0, own - 1)) + gain(p, depth, rank + 1, nodes - own);
+            const double sum =
+                kept * (1 + gain(deepest, depth + 1, 0, own - 1)) + gain(deepest, depth, rank + 1, nodes - own);
             if (!(sum > best)) continue;
             best = sum;
             taken = own;
           }
-          p.gains[index(depth, rank, nodes)] = best;
-          p.taken[index(depth, rank, nodes)] = static_cast<std::uint16_t>(taken);
+          gains_[index(deepest, depth, rank, nodes)] = best;
+          taken_[index(deepest, depth, rank, nodes)] = static_cast<std::uint32_t>(taken);
         }
       }
     }
@@ -281,7 +275,10 @@ class best_trees {
   std::size_t most_nodes_;
   std::size_t most_depth_;
   std::size_t ranks_;
-  std::vector<programme> programmes_;
+  /// In trees of at most so many levels: the most that n nodes add as the children of rank r and later, and their
+  /// descendants, of a node of depth d.
+  std::vector<double> gains_;
+  std::vector<std::uint32_t> taken_;  ///< how many of them the child of rank r gets, itself included
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

@@ -30,12 +30,16 @@ struct control_tokens {
   std::optional<token_id> begin = std::nullopt;
 
   [[nodiscard]] std::optional<token_id> draft_of(token_id target) const noexcept {
-    const auto found = std::find_if(pairs.begin(), pairs.end(), [=](token_pair p) { return p.target == target; });
-    return found == pairs.end() ? std::nullopt : std::optional(found->draft);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      if (pairs[i].target == target) return pairs[i].draft;
+    }
+    return std::nullopt;
   }
   [[nodiscard]] std::optional<token_id> target_of(token_id draft) const noexcept {
-    const auto found = std::find_if(pairs.begin(), pairs.end(), [=](token_pair p) { return p.draft == draft; });
-    return found == pairs.end() ? std::nullopt : std::optional(found->target);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      if (pairs[i].draft == draft) return pairs[i].target;
+    }
+    return std::nullopt;
   }
 };
 
