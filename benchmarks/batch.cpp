@@ -1,4 +1,4 @@
-// What speculation gains in batches: tokens per second of 1 to 32 texts at once, without drafts, with drafts of several
+// What speculation gains in batches: tokens per second of several texts at once, without drafts, with drafts of several
 // lengths, and with a policy that decides from what it measures, on the bundled target with ballast.
 //
 // A small batch leaves the target waiting for its weights, and guesses are scored on the way; a large one keeps it
@@ -7,14 +7,17 @@
 
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <batch.hpp>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <gguf.hpp>
 #include <measurement/prompts.hpp>
 #include <memory>
 #include <model.hpp>
+#include <program/values.hpp>
 #include <specdec/specdec.hpp>
 #include <string>
 #include <tokenizer.hpp>
@@ -27,26 +30,53 @@ namespace {
 using specdec::token_id;
 using text = std::vector<token_id>;
 
-constexpr std::size_t sizes[] = {1, 2, 4, 8, 16, 32};
 constexpr std::size_t gammas[] = {0, 1, 2, 3, 4};
 constexpr std::size_t capacity = 384;
-constexpr std::size_t turns = 6;
 
-/// Texts that are generated together.
+struct settings {
+  std::vector<std::size_t> texts{1, 2, 4, 8, 16, 32};
+  std::size_t turns = 12;
+  std::size_t rounds = 4;  ///< in a turn
+  std::size_t ballast = 150'000'000;
+  double temperature = 0;
+};
+
+/// Texts that are generated together. Where one ends, the next prompt takes its place.
 class contestant {
  public:
   virtual ~contestant() = default;
-  /// Generates for so many rounds, or until a text is at its end.
+  /// Generates for so many rounds.
   virtual void run(std::size_t rounds) = 0;
 
-  [[nodiscard]] double tokens_per_second() const { return static_cast<double>(tokens_) / seconds_; }
+  [[nodiscard]] double tokens_per_second() const {
+    double tokens = 0, seconds = 0;
+    for (const turn& one : turns_) {
+      tokens += static_cast<double>(one.tokens);
+      seconds += one.seconds;
+    }
+    return tokens / seconds;
+  }
+  /// In that turn.
+  [[nodiscard]] double tokens_per_second(std::size_t which) const {
+    return static_cast<double>(turns_[which].tokens) / turns_[which].seconds;
+  }
   /// Of one text.
-  [[nodiscard]] double tokens_per_round() const { return static_cast<double>(tokens_) / static_cast<double>(rounds_); }
+  [[nodiscard]] double tokens_per_round() const {
+    std::size_t tokens = 0, rounds = 0;
+    for (const turn& one : turns_) {
+      tokens += one.tokens;
+      rounds += one.rounds;
+    }
+    return static_cast<double>(tokens) / static_cast<double>(rounds);
+  }
 
  protected:
-  std::size_t tokens_ = 0;
-  std::size_t rounds_ = 0;
-  double seconds_ = 0;
+  struct turn {
+    std::size_t tokens = 0;
+    std::size_t rounds = 0;  ///< of all texts
+    double seconds = 0;
+  };
+  std::vector<turn> turns_;
 };
 
 /// Each text drafted for as far as its policy says.
@@ -55,35 +85,51 @@ class contestant_with final : public contestant {
  public:
   contestant_with(const toy::model& target, const toy::model& draft, const std::vector<text>& prompts, std::size_t size,
                   const Policy& policy, double temperature)
-      : target_(target, size, capacity),
+      : prompts_(prompts),
+        target_(target, size, capacity),
         draft_(draft, size, capacity),
         drafter_(draft_, policy, {.top = 0}),
         batch_(target_, drafter_) {
     for (std::size_t i = 0; i < size; ++i) {
-      // Nothing ends a text here: all of the batch runs all of the time.
-      const specdec::generate_options options{.max_tokens = capacity,
+      // Nothing but its length ends a text here: all of the batch runs all of the time.
+      const specdec::generate_options options{.max_tokens = 160,
                                               .sampling = {temperature},
                                               .seed = 1,
                                               .stream = static_cast<std::uint32_t>(i),
                                               .log_probabilities = specdec::log_probability_of::nothing};
       texts_.push_back(std::make_unique<specdec::session<>>(target_.vocab_size(), options));
-      texts_.back()->begin(prompts[i % prompts.size()]);
-      batch_.join(*texts_.back());
+      begin(*texts_.back());
     }
-    while (std::ranges::any_of(texts_, [](const auto& t) { return t->generated().empty(); })) batch_.round();
+    read_prompts();
   }
 
   void run(std::size_t rounds) override {
-    const double start = specdec::seconds_now();
+    turn& now = turns_.emplace_back();
     for (std::size_t round = 0; round < rounds; ++round) {
-      if (!std::ranges::all_of(texts_, [](const auto& t) { return t->running(); })) break;
-      batch_.round([&](auto&, const specdec::outcome& out) { tokens_ += out.committed; });
-      rounds_ += texts_.size();
+      for (const auto& one : texts_) {
+        if (one->running()) continue;
+        batch_.leave(*one);
+        begin(*one);
+      }
+      read_prompts();
+      const double start = specdec::seconds_now();
+      batch_.round([&](auto&, const specdec::outcome& out) { now.tokens += out.committed; });
+      now.seconds += specdec::seconds_now() - start;
+      now.rounds += texts_.size();
     }
-    seconds_ += specdec::seconds_now() - start;
   }
 
  private:
+  void begin(specdec::session<>& one) {
+    one.begin(prompts_[next_++ % prompts_.size()]);
+    batch_.join(one);
+  }
+  void read_prompts() {
+    while (std::ranges::any_of(texts_, [](const auto& t) { return t->generated().empty(); })) batch_.round();
+  }
+
+  const std::vector<text>& prompts_;
+  std::size_t next_ = 0;
   toy::batch target_;
   toy::batch draft_;
   specdec::batch_model_drafter<toy::batch, Policy> drafter_;
@@ -91,56 +137,99 @@ class contestant_with final : public contestant {
   std::vector<std::unique_ptr<specdec::session<>>> texts_;
 };
 
-void measure(const toy::model& target, const toy::model& draft, const std::vector<text>& prompts, std::size_t size,
-             std::size_t rounds, double temperature) {
+/// One's speed over another's, from what they did in the same turns, with a 95 % interval: that of the mean of the
+/// logarithms, normal for as many turns as there are.
+struct ratio {
+  double middle, low, high;
+};
+
+ratio compare(const contestant& one, const contestant& other, std::size_t turns) {
+  double sum = 0, squares = 0;
+  for (std::size_t turn = 0; turn < turns; ++turn) {
+    const double x = std::log(one.tokens_per_second(turn) / other.tokens_per_second(turn));
+    sum += x;
+    squares += x * x;
+  }
+  const auto n = static_cast<double>(turns);
+  const double mean = sum / n;
+  const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
+  return {std::exp(mean), std::exp(mean - 1.96 * error), std::exp(mean + 1.96 * error)};
+}
+
+void measure(const settings& asked, const toy::model& target, const toy::model& draft, const std::vector<text>& prompts,
+             std::size_t size) {
   std::vector<std::unique_ptr<contestant>> contestants;
   const auto add = [&](const auto& policy) {
     using policy_type = std::remove_cvref_t<decltype(policy)>;
     contestants.push_back(
-        std::make_unique<contestant_with<policy_type>>(target, draft, prompts, size, policy, temperature));
+        std::make_unique<contestant_with<policy_type>>(target, draft, prompts, size, policy, asked.temperature));
   };
   for (const std::size_t gamma : gammas) add(specdec::constant{gamma});
-  add(specdec::cost_model<>(specdec::measured_costs{}, {.max_gamma = 4}));
-  for (std::size_t turn = 0; turn < turns; ++turn)
-    for (const auto& one : contestants) one->run(rounds);
+  add(specdec::cost_model<>(specdec::measured_costs{}, {.max_gamma = std::size(gammas) - 1}));
+  for (std::size_t turn = 0; turn < asked.turns; ++turn)
+    for (const auto& one : contestants) one->run(asked.rounds);
   const double plain = contestants.front()->tokens_per_second();
   fmt::print("{:>5} {:>8.1f}", size, plain);
   for (std::size_t i = 1; i < contestants.size(); ++i)
     fmt::print(" | {:>7.1f} {:>4.2f}x {:>4.2f}", contestants[i]->tokens_per_second(),
                contestants[i]->tokens_per_second() / plain, contestants[i]->tokens_per_round());
-  fmt::print("\n");
+  const auto best = std::max_element(contestants.begin(), contestants.end() - 1, [](const auto& a, const auto& b) {
+    return a->tokens_per_second() < b->tokens_per_second();
+  });
+  const ratio against_best = compare(*contestants.back(), **best, asked.turns);
+  fmt::print(", {:.2f} of gamma {}'s ({:.2f} to {:.2f})\n", against_best.middle,
+             gammas[static_cast<std::size_t>(best - contestants.begin())], against_best.low, against_best.high);
   std::fflush(stdout);
+}
+
+void run(const settings& asked) {
+  const std::string models = SPECDEC_MODELS_DIR;
+  const toy::gguf_file file(models + "/target.gguf");
+  const toy::tokenizer tokenizer(file);
+  std::vector<text> prompts;
+  for (const measurement::prompt& one : measurement::read_prompts(models + "/prompts.jsonl"))
+    prompts.push_back(tokenizer.encode(one.text));
+  // Long prompts would leave little room to generate.
+  std::ranges::sort(prompts, {}, [](const text& p) { return p.size(); });
+  const toy::model draft(models + "/draft.gguf");
+  fmt::print("target with ballast to {} M parameters, temperature {}, {} turns of {} rounds\n",
+             asked.ballast / 1'000'000, asked.temperature, asked.turns, asked.rounds);
+  for (const auto& [format, name] :
+       {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
+    const toy::model target(file, {.format = format, .ballast_parameters = asked.ballast});
+    fmt::print("\n{}, {:.0f} MB a pass; tokens a second, against plain, tokens of one text a round\n{:>5} {:>8}", name,
+               static_cast<double>(target.bytes_per_pass()) * 1e-6, "texts", "plain");
+    for (const std::size_t gamma : gammas)
+      if (gamma > 0) fmt::print(" | {:>18}", fmt::format("gamma {}", gamma));
+    fmt::print(" | {:>18}, of the best gamma's speed (95 % interval)\n", "cost model");
+    for (const std::size_t size : asked.texts) measure(asked, target, draft, prompts, size);
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  settings asked;
+  std::string ballast;
+  CLI::App app("What speculation gains in batches, on the bundled pair.", "batch");
+  app.add_option("--texts", asked.texts, "how many at once, each in turn")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--turns", asked.turns, "turns of each contestant")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  app.add_option("--rounds", asked.rounds, "rounds in a turn")->check(CLI::Range(1, 100000))->capture_default_str();
+  app.add_option("--temp", asked.temperature, "temperature")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  app.add_option("--ballast", ballast, "make the target cost what one of so many parameters costs [150M]");
+  CLI11_PARSE(app, argc, argv);
   try {
-    const std::string models = SPECDEC_MODELS_DIR;
-    const std::size_t ballast = argc > 1 ? std::stoul(argv[1]) : 150'000'000;
-    const std::size_t rounds = argc > 2 ? std::stoul(argv[2]) : 6;
-    const double temperature = argc > 3 ? std::stod(argv[3]) : 0.0;
-    const toy::gguf_file file(models + "/target.gguf");
-    const toy::tokenizer tokenizer(file);
-    std::vector<text> prompts;
-    for (const measurement::prompt& one : measurement::read_prompts(models + "/prompts.jsonl"))
-      prompts.push_back(tokenizer.encode(one.text));
-    // Long prompts would leave little room to generate.
-    std::ranges::sort(prompts, {}, [](const text& p) { return p.size(); });
-    const toy::model draft(models + "/draft.gguf");
-    fmt::print("target with ballast to {} M parameters, temperature {}, {} turns of {} rounds\n", ballast / 1'000'000,
-               temperature, turns, rounds);
-    for (const auto& [format, name] :
-         {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
-      const toy::model target(file, {.format = format, .ballast_parameters = ballast});
-      fmt::print("\n{}, {:.0f} MB a pass; tokens a second, against plain, tokens of one text a round\n{:>5} {:>8}",
-                 name, static_cast<double>(target.bytes_per_pass()) * 1e-6, "texts", "plain");
-      for (const std::size_t gamma : gammas)
-        if (gamma > 0) fmt::print(" | {:>18}", fmt::format("gamma {}", gamma));
-      fmt::print(" | {:>18}\n", "cost model");
-      for (const std::size_t size : sizes) measure(target, draft, prompts, size, rounds, temperature);
-    }
+    if (!ballast.empty()) asked.ballast = program::parse_size("--ballast", ballast);
+    run(asked);
     return 0;
+  } catch (const program::usage_error& error) {
+    fmt::print(stderr, "batch: {}\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     fmt::print(stderr, "batch: {}\n", error.what());
     return 1;
