@@ -111,6 +111,17 @@ TEST(policy_hooks, hear_the_softmax_of_a_greedy_law) {
   expect_probabilities(heard, answer, 1.0);
 }
 
+// Of a law of the draft's own, too, and in the first round.
+TEST(policy_hooks, hear_the_softmax_of_a_greedy_law_of_the_drafts_own) {
+  const specdec::sampling_params greedy{.temperature = 0};
+  for (const double temperature : {0.0, 0.7}) {
+    diary heard;
+    const auto answer = drafted(writing_policy{&heard}, {.sampling = greedy}, {.temperature = temperature});
+    expect_probabilities(heard, answer, 1.0);
+    EXPECT_EQ(answer.size(), 4U);
+  }
+}
+
 /// Writes down the entropies that it is asked about, and stops a draft there once.
 struct entropy_policy {
   static constexpr bool reads_clock = false;

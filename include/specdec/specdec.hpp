@@ -26,6 +26,7 @@
 #include "draft/batch.hpp"
 #include "draft/cascade.hpp"
 #include "draft/chain.hpp"
+#include "draft/draft_law.hpp"
 #include "draft/dynamic_tree.hpp"
 #include "draft/first_of.hpp"
 #include "draft/forced.hpp"

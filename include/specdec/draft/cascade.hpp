@@ -27,6 +27,7 @@
 #include "../vectors.hpp"
 #include "../verify/inner_rejection.hpp"
 #include "chain.hpp"
+#include "draft_law.hpp"
 #include "model.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -76,8 +77,8 @@ class cascade_drafter {
       : model_(address_of(model)),
         guesser_(std::move(guesser)),
         policy_(std::move(policy)),
-        whole_law_(options.top == 0),
-        follows_target_(!options.sampling) {
+        law_(model.vocab_size(), options.sampling),
+        kept_(model.vocab_size(), options.top) {
     require_causal_model<Model>();
     require_length_policy<Policy>();
     static_assert(!EndsBeforeToken<Policy> && !EndsBehindToken<Policy>,
@@ -90,10 +91,6 @@ class cascade_drafter {
                                     std::to_string(*size));
       }
     }
-    if (options.sampling) law_.emplace(model.vocab_size(), *options.sampling);
-    const std::size_t weights = whole_law_ ? model.vocab_size() : std::min(options.top, model.vocab_size());
-    if (!whole_law_) ids_.resize(weights);
-    weights_.resize(weights);
   }
 
   [[nodiscard]] std::size_t vocab_size() const { return model_->vocab_size(); }
@@ -113,8 +110,8 @@ class cascade_drafter {
     const std::size_t goal = std::min(
         {policy_.depth(request), request.max_depth, request.max_nodes, room_to_draft(*model_, request), most_drafted});
     if (goal == 0) return;
-    adopt(*request.target_law);
-    answer.reserve(goal, goal * weights_.size());
+    law_.follow(*request.target_law);
+    answer.reserve(goal, goal * kept_.size());
     // What may still be drafted bounds what is left of the text: one reservation lasts.
     const std::size_t longest = request.context.size() + std::min(request.max_depth, reserve_at_most);
     held_.reserve(longest);
@@ -128,14 +125,6 @@ class cascade_drafter {
   }
 
  private:
-  /// Makes the model's law from the target's, or from parameters of its own; the end of the text is the target's.
-  void adopt(const law& target) {
-    const sampling_params& params = follows_target_ ? target.params() : law_->params();
-    if (law_ && law_->params() == params && law_->ends() == target.ends()) return;
-    const sampling_params own = params;
-    law_ = law(model_->vocab_size(), own, target.ends());
-  }
-
   /// Has the guesser guess behind the first `drafted` tokens of the draft.
   template <Chance C>
   void guess(const draft_request& request, std::size_t drafted, std::size_t goal, C& chance) {
@@ -145,7 +134,7 @@ class cascade_drafter {
         .context = view_of(text_),
         .max_depth = most,
         .max_nodes = most,
-        .target_law = &*law_,
+        .target_law = &law_.get(),
         .prompt_size = request.prompt_size,
         .round = request.round * static_cast<std::uint32_t>(most_drafted) + static_cast<std::uint32_t>(drafted),
         .level = static_cast<std::uint8_t>(request.level + 1),
@@ -181,19 +170,14 @@ class cascade_drafter {
     node_id guess = guesses_.first_child(root);
     for (std::size_t row = 0;; ++row) {
       const text_so_far text{request.context, answer.tokens(), request.prompt_size};
-      const auto p = law_->of(rows.row(row), text, request.mask);
-      if (p.fault() == row_fault::nothing_allowed) return false;
-      if (!p.valid()) {
-        throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
-                                 to_string(p.fault()));
-      }
-      const bool kept = inner_rejection::extend(answer, static_cast<node_id>(answer.size()),
-                                                whole_law_ ? p.propose_all(weights_) : p.propose_top(ids_, weights_),
-                                                guesses_, guess, chance);
+      const auto p = law_.of(rows.row(row), text, request.mask);
+      if (!p.valid()) return false;
+      const bool kept =
+          inner_rejection::extend(answer, static_cast<node_id>(answer.size()), kept_.keep(p), guesses_, guess, chance);
       const token_id taken = answer.tokens().back();
       text_.push_back(taken);
       if (kept) ++counts_.kept;
-      if (answer.size() == goal || law_->ends().ends(taken)) return false;
+      if (answer.size() == goal || law_.ends(taken)) return false;
       if (!kept) return true;
       guess = guesses_.first_child(guess);
     }
@@ -220,15 +204,12 @@ class cascade_drafter {
   Model* model_;
   Guesser guesser_;
   Policy policy_;
-  bool whole_law_;
-  bool follows_target_;
-  std::optional<law> law_;
+  draft_law law_;
+  kept_law kept_;
   [[no_unique_address]] held_tokens_of<Model> held_;
   draft guesses_;
   std::size_t guessed_ = 0;     ///< how many guesses are on the first path, at the end of text_
   std::vector<token_id> text_;  ///< the committed tokens, the drafted ones, and the guesses
-  std::vector<token_id> ids_;
-  std::vector<float> weights_;
   cascade_counts counts_;
 };
 

@@ -8,25 +8,14 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "../concepts.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
+#include "draft_law.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
-
-/// How a model's logits become its draft law.
-struct model_drafter_options {
-  /// The draft's own parameters; by default the target's. Any choice is exact, one close to the target's is fast.
-  std::optional<sampling_params> sampling = std::nullopt;
-  /// Draft from the `top` most probable tokens, renormalised; 0 drafts from the whole law. A short law keeps a
-  /// vocabulary-sized copy of q out of every drafted token, and out of every residual.
-  std::size_t top = 64;
-};
 
 /// How many tokens a model, of one sequence or of several, can draft behind the request's context before its own is
 /// full.
@@ -72,13 +61,8 @@ class chain_drafting {
   chain_drafting(std::size_t vocab_size, Policy policy, const model_drafter_options& options)
       : vocab_size_(vocab_size),
         policy_(std::move(policy)),
-        whole_law_(options.top == 0),
-        follows_target_(!options.sampling) {
-    if (options.sampling) law_.emplace(vocab_size, *options.sampling);
-    const std::size_t weights = whole_law_ ? vocab_size : std::min(options.top, vocab_size);
-    if (!whole_law_) ids_.resize(weights);
-    weights_.resize(weights);
-  }
+        law_(vocab_size, options.sampling),
+        kept_(vocab_size, options.top) {}
 
   [[nodiscard]] Policy& policy() noexcept { return policy_; }
 
@@ -90,8 +74,8 @@ class chain_drafting {
     goal_ = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room});
     done_ = goal_ == 0;
     if (done_) return false;
-    adopt(*request.target_law);
-    answer.reserve(goal_, goal_ * weights_.size());
+    if (law_.follow(*request.target_law)) find_ungreedy(*request.target_law);
+    answer.reserve(goal_, goal_ * kept_.size());
     // The last committed token is always fed again: its row is the law of the first drafted token.
     held_ = std::min(held, request.context.size() - 1);
     tip_ = root;
@@ -122,12 +106,8 @@ class chain_drafting {
   void take(const Row& row, C& chance) {
     wants_row_ = false;
     done_ = true;
-    const auto q = law_->of(row, text(), request_.mask);
-    if (q.fault() == row_fault::nothing_allowed) return;
-    if (!q.valid()) {
-      throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
-                               to_string(q.fault()));
-    }
+    const auto q = law_.of(row, text(), request_.mask);
+    if (!q.valid()) return;
     const auto confidence = confidence_of(row, q);
     if constexpr (EndsBeforeToken<Policy>) {
       if (!policy_.draws(confidence.probability(confidence.mode()))) return;
@@ -135,7 +115,7 @@ class chain_drafting {
     if constexpr (EndsBeforeEntropy<Policy>) {
       if (!policy_.draws_at_entropy(confidence.entropy())) return;
     }
-    tip_ = answer_->extend(tip_, whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_), chance);
+    tip_ = answer_->extend(tip_, kept_.keep(q), chance);
     if constexpr (EndsBehindToken<Policy>) {
       if (!policy_.goes_on(confidence.probability(answer_->token(tip_)))) return;
     }
@@ -150,9 +130,7 @@ class chain_drafting {
     return {request_.context, answer_->tokens(), request_.prompt_size};
   }
 
-  [[nodiscard]] bool complete() const {
-    return answer_->depth(tip_) >= goal_ || law_->ends().ends(answer_->token(tip_));
-  }
+  [[nodiscard]] bool complete() const { return answer_->depth(tip_) >= goal_ || law_.ends(answer_->token(tip_)); }
 
   /// What the model lacks of the context and of what was drafted.
   [[nodiscard]] draft_call call_for_row() noexcept {
@@ -179,14 +157,11 @@ class chain_drafting {
     return q;
   }
 
-  /// Makes the draft's law from the target's, or from parameters of its own; the end of the text is the target's.
-  void adopt(const law& target) {
-    const sampling_params& params = follows_target_ ? target.params() : law_->params();
-    if (law_ && law_->params() == params && law_->ends() == target.ends()) return;
-    sampling_params own = params;
-    law_ = law(vocab_size_, own, target.ends());
+  /// Makes what a greedy law chooses from, if the policy wants probabilities.
+  void find_ungreedy(const law& target) {
     ungreedy_.reset();
     if constexpr (judges) {
+      sampling_params own = law_.params();
       if (own.temperature > 0) return;
       own.temperature = 1;
       own.top_k = 0;
@@ -198,12 +173,9 @@ class chain_drafting {
 
   std::size_t vocab_size_;
   Policy policy_;
-  bool whole_law_;
-  bool follows_target_;
-  std::optional<law> law_;
+  draft_law law_;
+  kept_law kept_;
   std::optional<law> ungreedy_;  ///< what law_ chooses from, if that is greedy and the policy wants probabilities
-  std::vector<token_id> ids_;
-  std::vector<float> weights_;
 
   draft_request request_;
   draft* answer_ = nullptr;

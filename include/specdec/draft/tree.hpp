@@ -16,6 +16,7 @@
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
+#include "draft_law.hpp"
 #include "model.hpp"
 #include "tree_model.hpp"
 #include "tree_shape.hpp"
@@ -141,11 +142,7 @@ class tree_drafter {
       : model_(*address_of(model), options.sampling),
         shape_(std::move(shape)),
         draw_(draw),
-        whole_law_(options.top == 0) {
-    const std::size_t weights = whole_law_ ? model.vocab_size() : std::min(options.top, model.vocab_size());
-    if (!whole_law_) ids_.resize(weights);
-    weights_.resize(weights);
-  }
+        kept_(model.vocab_size(), options.top) {}
 
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
   [[nodiscard]] const tree_shape& shape() const noexcept { return shape_; }
@@ -164,7 +161,7 @@ class tree_drafter {
     const std::size_t depth = std::min(shape_.depth(), request.max_depth);
     const std::size_t room = std::min(request.max_nodes, model_.room(request));
     if (depth == 0 || room == 0) return;
-    answer.reserve(shape_.size(), shape_.size() * weights_.size());
+    answer.reserve(shape_.size(), shape_.size() * kept_.size());
     drafted_.assign(shape_.size() + 1, no_node);
     read_.assign(shape_.size() + 1, 0);
     drafted_[root] = root;
@@ -211,7 +208,7 @@ class tree_drafter {
     const node_id parent = drafted_[node];
     const auto q = model_.law_of(row, request, path_.to(answer, parent));
     if (!q.valid()) return;
-    const proposal law = whole_law_ ? q.propose_all(weights_) : q.propose_top(ids_, weights_);
+    const proposal law = kept_.keep(q);
     if (draw_ == sibling_draw::independent) {
       answer.extend_independently(parent, count, law, chance);
     } else {
@@ -226,15 +223,13 @@ class tree_drafter {
   tree_model<Model> model_;
   tree_shape shape_;
   sibling_draw draw_;
-  bool whole_law_;
   sibling_counts counts_;
   std::vector<node_id> drafted_;   ///< for each node of the shape, that of the draft
   std::vector<std::size_t> read_;  ///< and its number in the model's tree; 0 if it was not read
   std::vector<token_id> tokens_;
   std::vector<node_id> parents_;
   token_path path_;
-  std::vector<token_id> ids_;
-  std::vector<float> weights_;
+  kept_law kept_;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI

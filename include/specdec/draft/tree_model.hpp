@@ -18,6 +18,7 @@
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
+#include "draft_law.hpp"
 #include "model.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -29,9 +30,7 @@ namespace specdec::inline SPECDEC_ABI {
 template <DecodesTrees Model>
 class tree_model {
  public:
-  tree_model(Model& model, const std::optional<sampling_params>& own) : model_(&model), follows_target_(!own) {
-    if (own) law_.emplace(model.vocab_size(), *own);
-  }
+  tree_model(Model& model, const std::optional<sampling_params>& own) : model_(&model), law_(model.vocab_size(), own) {}
 
   [[nodiscard]] std::size_t vocab_size() const { return model_->vocab_size(); }
   [[nodiscard]] Model& model() noexcept { return *model_; }
@@ -50,7 +49,7 @@ class tree_model {
   /// Returns one row, the logits behind it. Throws std::invalid_argument if the model returns another number of rows;
   /// what the model throws passes through.
   [[nodiscard]] auto read_text(const draft_request& request) {
-    adopt(*request.target_law);
+    law_.follow(*request.target_law);
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
     // The last committed token is always fed again: its row is the law of the tokens below the root.
     const std::size_t held = std::min(held_prefix(*model_, held_, request.context), request.context.size() - 1);
@@ -76,22 +75,16 @@ class tree_model {
   /// How many nodes of this round have been read.
   [[nodiscard]] std::size_t read() const noexcept { return nodes_; }
 
-  /// The law of the token behind a row; valid until the next question. `path` leads there from the text. Throws
-  /// std::runtime_error for unusable logits, unless it is only a mask that leaves nothing.
+  /// The law of the token behind a row, as `draft_law::of` has it. `path` leads there from the text.
   template <class Row>
   [[nodiscard]] auto law_of(const Row& row, const draft_request& request, std::span<const token_id> path) {
-    const auto q = law_->of(row, {request.context, path, request.prompt_size}, request.mask);
-    if (!q.valid() && q.fault() != row_fault::nothing_allowed) {
-      throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
-                               to_string(q.fault()));
-    }
-    return q;
+    return law_.of(row, {request.context, path, request.prompt_size}, request.mask);
   }
 
   /// Whether nothing is to be drafted behind this token.
-  [[nodiscard]] bool ends(token_id token) const noexcept { return law_->ends().ends(token); }
+  [[nodiscard]] bool ends(token_id token) const noexcept { return law_.ends(token); }
 
-  [[nodiscard]] const sampling_params& params() const noexcept { return law_->params(); }
+  [[nodiscard]] const sampling_params& params() const noexcept { return law_.params(); }
 
  private:
   static void require_rows(std::size_t came, std::size_t expected) {
@@ -100,16 +93,8 @@ class tree_model {
                                 " rows of logits from the draft model; got " + std::to_string(came));
   }
 
-  void adopt(const law& target) {
-    const sampling_params& params = follows_target_ ? target.params() : law_->params();
-    if (law_ && law_->params() == params && law_->ends() == target.ends()) return;
-    const sampling_params own = params;
-    law_ = law(model_->vocab_size(), own, target.ends());
-  }
-
   Model* model_;
-  bool follows_target_;
-  std::optional<law> law_;
+  draft_law law_;
   [[no_unique_address]] held_tokens_of<Model> held_;
   std::size_t nodes_ = 0;
 };
