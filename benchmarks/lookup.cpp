@@ -3,9 +3,10 @@
 // Costs: a corpus of a million tokens of a made-up text that repeats itself as conversations with an agent do: Zipf's
 // law over 32,000 tokens, half of them in passages that were copied from before. Times are the processor's.
 //
-// Gains: tokens per call of the target beside prompt lookup's at the same greatest length of a draft, greedy. The
-// bundled target is too small to quote what it was told, so on prompts that call for it (edit this code, quote this
-// page, write this list in another form) the answers are written out, and a target that gives just these is asked.
+// Gains: tokens per call of the target beside prompt lookup's, at the same greatest length of a draft and at the
+// defaults of each, greedy; and those of the original's rule, which follows no match for longer than it is. The bundled
+// target is too small to quote what it was told, so on prompts that call for it (edit this code, quote this page, write
+// this list in another form) the answers are written out, and a target that gives just these is asked.
 
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
@@ -17,6 +18,7 @@
 #include <map>
 #include <measurement/prompts.hpp>
 #include <model.hpp>
+#include <optional>
 #include <program/language_model.hpp>
 #include <random>
 #include <span>
@@ -157,9 +159,6 @@ BENCHMARK(append_to_full_corpus)->Unit(benchmark::kMicrosecond);
 BENCHMARK(draft_known_text)->Arg(4)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond);
 BENCHMARK(draft_other_text)->Arg(4)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond);
 
-// --- Gains
-// ------------------------------------------------------------------------------------------------------------
-
 /// A target that says what it was told to: its greedy text is `text`.
 class told_target {
  public:
@@ -212,38 +211,57 @@ void add_text(const measurement::prompt& one, const toy::tokenizer& tokenizer, t
   found["all"] += text.stats();
 }
 
-/// @param add  has a prompt answered with a drafter, and adds what came of it
+/// Tokens per call of the target, and tokens drafted for it.
+std::string per_call(const specdec::statistics& stats) {
+  return fmt::format("{:>6.2f} of {:>4.1f}", stats.mean_acceptance_length(),
+                     static_cast<double>(stats.proposed) / static_cast<double>(stats.rounds));
+}
+
+/// @param longest  the longest draft, if it is the same for all; nothing leaves each its own default
+/// @param add      has a prompt answered with a drafter, and adds what came of it
+template <class Add>
+void print_gains(std::optional<std::size_t> longest, const std::vector<measurement::prompt>& prompts, Add&& add) {
+  specdec::prompt_lookup looks_up;
+  specdec::suffix_options by_default;
+  if (longest) looks_up.num_output_tokens = by_default.max_spec_tokens = *longest;
+  specdec::suffix_options original = by_default;
+  original.max_spec_factor = 1;
+  original.doubt = 0;
+  gains lookup, suffix, paper;
+  for (const measurement::prompt& one : prompts) {
+    add(one, looks_up, lookup);
+    add(one, specdec::suffix_drafter(by_default), suffix);
+    add(one, specdec::suffix_drafter(original), paper);
+  }
+  for (const auto& [task, stats] : lookup) {
+    const auto ratio = [&, base = stats.mean_acceptance_length()](const gains& of) {
+      return of.at(task).mean_acceptance_length() / base;
+    };
+    fmt::print("{:<12} {:>8} {:>16} {:>16} {:>6.2f} {:>16} {:>6.2f}\n", task,
+               longest ? std::to_string(*longest) : "default", per_call(stats), per_call(suffix.at(task)),
+               ratio(suffix), per_call(paper.at(task)), ratio(paper));
+  }
+}
+
 template <class Add>
 void print_gains(const char* title, const std::vector<measurement::prompt>& prompts, Add&& add) {
-  fmt::print("\n{}\n{:<12} {:>8} {:>14} {:>8} {:>6} {:>18} {:>6}\n", title, "task", "longest", "prompt lookup",
-             "suffix", "ratio", "of any match", "ratio");
-  for (const std::size_t longest : {5U, 10U, 16U}) {
-    gains lookup, suffix, eager;
-    for (const measurement::prompt& one : prompts) {
-      add(one, specdec::prompt_lookup{.num_output_tokens = longest}, lookup);
-      add(one, specdec::suffix_drafter({.max_spec_tokens = longest}), suffix);
-      add(one, specdec::suffix_drafter({.max_spec_tokens = longest, .max_spec_factor = 1000}), eager);
-    }
-    for (const auto& [task, stats] : lookup) {
-      const double base = stats.mean_acceptance_length();
-      const double plain = suffix[task].mean_acceptance_length();
-      const double further = eager[task].mean_acceptance_length();
-      fmt::print("{:<12} {:>8} {:>14.2f} {:>8.2f} {:>6.2f} {:>18.2f} {:>6.2f}\n", task, longest, base, plain,
-                 plain / base, further, further / base);
-    }
-  }
+  fmt::print("\n{}\n{:<12} {:>8} {:>16} {:>16} {:>6} {:>16} {:>6}\n", title, "task", "longest", "prompt lookup",
+             "suffix", "ratio", "original suffix", "ratio");
+  for (const std::size_t longest : {5U, 10U, 16U}) print_gains(longest, prompts, add);
+  print_gains(std::nullopt, prompts, add);
 }
 
 void print_all_gains() {
   const std::string directory = SPECDEC_MODELS_DIR;
   const program::language_model model = program::load_model(directory + "/target.gguf", {});
-  print_gains("Tokens per call of a target that gives the written answers, repeating_texts.jsonl",
-              measurement::read_prompts(directory + "/repeating_texts.jsonl"),
-              [&](const auto& one, auto drafter, gains& found) {
-                add_answer(one, model.tokenizer, std::move(drafter), found);
-              });
+  print_gains(
+      "Tokens per call, and of how many drafted, of a target that gives the written answers, repeating_texts.jsonl",
+      measurement::read_prompts(directory + "/repeating_texts.jsonl"),
+      [&](const auto& one, auto drafter, gains& found) {
+        add_answer(one, model.tokenizer, std::move(drafter), found);
+      });
   toy::context target(model.model);
-  print_gains("Tokens per call of the bundled target, prompts.jsonl",
+  print_gains("Tokens per call, and of how many drafted, of the bundled target, prompts.jsonl",
               measurement::read_prompts(directory + "/prompts.jsonl"),
               [&](const auto& one, auto drafter, gains& found) {
                 add_text(one, model.tokenizer, target, std::move(drafter), found);

@@ -83,8 +83,14 @@ std::vector<method_options::option> method_options::list() {
        [](const option& one, method_settings& settings) {
          settings.max_spec_factor = parse_number<double>(one.name, one.text, 0, 64, "a number from 0 to 64");
        }},
+      {"--doubt", "suffix", "X",
+       fmt::format("behind m matched tokens, take the next to be right with (m+1)/(m+1+X), times what counts say [{}]",
+                   defaults.doubt),
+       [](const option& one, method_settings& settings) {
+         settings.doubt = parse_number<double>(one.name, one.text, 0, 1000, "a number from 0 to 1000");
+       }},
       {"--min-token-prob", "suffix", "P",
-       fmt::format("end the draft before a token that counts make less probable [{}]", defaults.min_token_prob),
+       fmt::format("end the draft before a token less probable [{}]", defaults.min_token_prob),
        probability(&method_settings::min_token_prob, 0)},
       {"--target-lookbehind", "universal", "N",
        fmt::format("encode so many old tokens with the new ones for the draft [{}]", defaults.target_lookbehind),

@@ -182,9 +182,11 @@ assembled_method prompt_lookup(const model_pair&, toy::context&, const method_se
 }
 
 assembled_method suffix(const model_pair&, toy::context&, const method_settings& settings) {
-  return assembled(std::make_shared<specdec::suffix_drafter>(specdec::suffix_options{
-                       .max_spec_factor = settings.max_spec_factor, .min_token_prob = settings.min_token_prob}),
-                   [](specdec::suffix_drafter& self) -> std::size_t& { return self.max_spec_tokens(); });
+  return assembled(
+      std::make_shared<specdec::suffix_drafter>(specdec::suffix_options{.max_spec_factor = settings.max_spec_factor,
+                                                                        .doubt = settings.doubt,
+                                                                        .min_token_prob = settings.min_token_prob}),
+      [](specdec::suffix_drafter& self) -> std::size_t& { return self.max_spec_tokens(); });
 }
 
 assembled_method ngram(const model_pair& models, toy::context&, const method_settings& settings) {

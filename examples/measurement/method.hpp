@@ -57,7 +57,8 @@ struct method_settings {
 
   std::size_t max_matching_ngram_size = 2;
 
-  double max_spec_factor = 1.0;
+  double max_spec_factor = specdec::suffix_options{}.max_spec_factor;  ///< 1 in the original, without doubt
+  double doubt = specdec::suffix_options{}.doubt;
   double min_token_prob = 0.1;
 
   std::size_t target_lookbehind = 10;

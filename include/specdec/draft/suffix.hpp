@@ -5,7 +5,9 @@
 /// Drafting what most often followed, without a model.
 ///
 /// Source: Oliaro et al. 2024, "SuffixDecoding" (arXiv:2411.04975), in the form of its authors' implementation (Arctic
-/// Inference): its score, its limits, and the names and defaults of its parameters.
+/// Inference), with its parameters' names. How far a match is followed is another: the original draws a line at its
+/// length, here it is doubted as much as its length leaves room for. Its own rule is
+/// {.max_spec_factor = 1, .doubt = 0}.
 
 #include <algorithm>
 #include <array>
@@ -32,15 +34,17 @@ namespace specdec::inline SPECDEC_ABI {
 
 struct suffix_options {
   /// A match of m tokens is followed for at most max_spec_factor * m + max_spec_offset tokens, rounded down, and never
-  /// for more than max_spec_tokens.
+  /// for more than max_spec_tokens. As they are, only doubt and the last of these tell.
   std::size_t max_spec_tokens = 64;
-  double max_spec_factor = 1.0;
+  double max_spec_factor = 64.0;
   double max_spec_offset = 0.0;
-  /// The draft ends before the first token to which counts give less than this probability, that of all tokens before
-  /// it included.
+  /// Behind m matched tokens, drafted ones included, the next is taken to be right with probability
+  /// (m + 1) / (m + 1 + doubt), times what counts say. 1 is Laplace's rule of succession for what was right m times and
+  /// never wrong; 0 believes that a match goes on forever.
+  double doubt = 1.0;
+  /// The draft ends before the first token of less than this probability, that of all tokens before it included.
   double min_token_prob = 0.1;
-  /// Nothing is drafted if less than this is expected to be accepted, as counts have it. For `first_of`: what comes
-  /// next may know better.
+  /// Nothing is drafted if less than this is expected to be accepted. For `first_of`: what comes next may know better.
   double min_score = 0.0;
   /// A match, and what follows it, is looked up by at most so many tokens at a time.
   std::size_t max_depth = 64;
@@ -48,9 +52,10 @@ struct suffix_options {
 
 /// Finds every end of the text that occurred before, in the text itself or in a corpus, and follows each through what
 /// came behind it: always the token that came most often, of equals the one that came last. Behind a match w the token
-/// x has probability count(wx) / count(w), and the tokens of a chain that of all before them times their own. What is
-/// expected to be accepted is the sum of these, the score. The chain of highest score is drafted; of equals that of the
-/// longer match, then that in the text before that in the corpus. Each token is a point mass.
+/// x has probability count(wx) / count(w), if the match is one at all, which the longer it is the less there is to
+/// doubt; and the tokens of a chain that of all before them times their own. What is expected to be accepted is the sum
+/// of these, the score. The chain of highest score is drafted; of equals that of the longer match, then that in the
+/// text before that in the corpus. Each token is a point mass.
 ///
 /// count(w) leaves out the end of the text, behind which nothing stands yet, so that what followed once counts as
 /// certain and not as one of two. Otherwise counts are exact, at all times; see `suffix_automaton`.
@@ -139,6 +144,7 @@ class suffix_drafter {
             options.max_spec_factor);
     require(is_finite(options.max_spec_offset) && options.max_spec_offset >= 0, "max_spec_offset",
             options.max_spec_offset);
+    require(is_finite(options.doubt) && options.doubt >= 0, "doubt", options.doubt);
     require(is_finite(options.min_token_prob) && options.min_token_prob >= 0, "min_token_prob", options.min_token_prob);
     require(is_finite(options.min_score) && options.min_score >= 0, "min_score", options.min_score);
     return options;
@@ -192,23 +198,29 @@ class suffix_drafter {
       if (limit == 0 || !best.loses_to(static_cast<double>(limit), from.length)) return;
       const token_id first = texts.likeliest(from);
       if (first < 0 || forbidden(request, {}, first)) continue;
-      const chain found = follow(texts, from, limit);
+      const chain found = follow(texts, from, limit, best.score);
       if (best.loses_to(found.score, from.length)) best = found;
     }
   }
 
-  [[nodiscard]] chain follow(const suffix_automaton& texts, const suffix_automaton::match& from,
-                             std::size_t limit) const noexcept {
+  /// Follows a match for at most `limit` tokens; gives up where the score cannot reach `least`.
+  [[nodiscard]] chain follow(const suffix_automaton& texts, const suffix_automaton::match& from, std::size_t limit,
+                             double least) const noexcept {
     chain found{&texts, from};
     suffix_automaton::match at = from;
     for (double probability = 1; found.size < limit; ++found.size) {
       const token_id token = texts.likeliest(at);
       if (token < 0) break;
+      const double counted =
+          static_cast<double>(texts.occurrences_of_likeliest(at)) / static_cast<double>(texts.continuations(at));
+      const auto right = static_cast<double>(from.length + found.size + 1);
       // Rounded for itself: fused into the sum, which some compilers do under some flags, it would win elsewhere.
-      const volatile double product = probability * (static_cast<double>(texts.occurrences_of_likeliest(at)) /
-                                                     static_cast<double>(texts.continuations(at)));
+      const volatile double product = probability * counted * (right / (right + options_.doubt));
       probability = product;
       if (probability < options_.min_token_prob) break;
+      // Even if all that is left is as probable. What rounding may change is left a chance.
+      const double most = found.score + probability * static_cast<double>(limit - found.size);
+      if (most < least * (1 - 1e-9)) break;
       found.score += probability;
       at = texts.follow(at, token);
     }
