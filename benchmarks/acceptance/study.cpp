@@ -94,7 +94,8 @@ std::optional<findings> study::measure(const cell_name& name) {
   if (asked_.timed_rounds > 0 && !interruption::stop_requested()) {
     // Ballast is inert units of feed-forward blocks: a self-draft that skips such blocks would be flattered by it.
     const bool drafts_itself = how.drafts_with == measurement::draft_source::target;
-    auto timed = ::study::time(setting, (drafts_itself ? small_ : large_).pair_for(how), prompts, asked_.timed_rounds);
+    auto timed = ::study::time(setting, (drafts_itself ? small_ : large_).pair_for(how), small_.pair_for(how), prompts,
+                               asked_.timed_rounds);
     found.rounds = std::move(timed.rounds);
     found.parts = std::move(timed.parts);
   }

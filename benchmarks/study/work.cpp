@@ -47,10 +47,19 @@ counted count(const setting& how, const measurement::model_pair& models, std::sp
 }
 
 measurement::race_record time(const setting& how, const measurement::model_pair& models,
-                              std::span<const tokens> prompts, std::size_t rounds) {
+                              const measurement::model_pair& stand_in, std::span<const tokens> prompts,
+                              std::size_t rounds) {
   constexpr std::size_t rounds_of_a_text = 6;
   constexpr std::size_t probe_every = 3;
   measurement::race race(*how.method, models, how.method_settings(), how.gamma, how.options(), probe_every);
+  using measurement::draft_source;
+  if (!how.method->fixed_depth && how.method->drafts_with != draft_source::text) {
+    toy::context cheap(stand_in.target.model);
+    const bool drafts_itself = how.method->drafts_with == draft_source::target;
+    for (const tokens& prompt : prompts) {
+      if (!interruption::stop_requested()) race.rehearse(prompt, drafts_itself ? nullptr : &cheap);
+    }
+  }
   measurement::race_record found;
   const std::size_t texts = std::clamp<std::size_t>(rounds / rounds_of_a_text, 1, prompts.size());
   for (std::size_t i = 0; i < texts && !interruption::stop_requested(); ++i) {

@@ -45,9 +45,13 @@ struct counted {
 /// Generates behind all prompts and counts; less if the user interrupts it.
 [[nodiscard]] counted count(const setting& how, const measurement::model_pair& models, std::span<const tokens> prompts);
 
-/// Races `rounds` rounds in all, spread over the first prompts, in case one is odd; less if the user interrupts it.
+/// Races `rounds` rounds in all, spread over the first prompts, in case one is odd; less if the user interrupts it. A
+/// method that learns how far to draft has learnt it behind all prompts before, as where it is counted: its first
+/// rounds are not what its others cost.
+/// @param stand_in  the models of a cheaper target with the same law, to learn with
 [[nodiscard]] measurement::race_record time(const setting& how, const measurement::model_pair& models,
-                                            std::span<const tokens> prompts, std::size_t rounds);
+                                            const measurement::model_pair& stand_in, std::span<const tokens> prompts,
+                                            std::size_t rounds);
 
 /// What a run says of a smaller gamma where every round drafts as much as it may: as many rounds, each as far as it
 /// goes.

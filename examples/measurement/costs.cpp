@@ -1,24 +1,13 @@
 #include "costs.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <program/interruption.hpp>
 
+#include "stopwatch.hpp"
+
 namespace measurement {
-namespace {
-
-using clock = std::chrono::steady_clock;
-
-template <class Work>
-double seconds_of(Work&& work) {
-  const auto start = clock::now();
-  work();
-  return std::chrono::duration<double>(clock::now() - start).count();
-}
-
-}  // namespace
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

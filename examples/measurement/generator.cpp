@@ -16,13 +16,17 @@ generator::generator(toy::context& target, specdec::any_drafter drafter, const s
   prompt_.limit(target.capacity());
 }
 
-specdec::statistics generator::read(std::span<const specdec::token_id> prompt) {
+specdec::statistics generator::read(std::span<const specdec::token_id> prompt, const round_sink& sink) {
   // The first use of memory is not the prompt's fault.
   (void)target_->decode(prompt.first(std::min<std::size_t>(prompt.size(), 1)), 0);
   target_->truncate(0);
   prompt_.begin(prompt);
   text_ = prompt_;
-  specdec::speculative_generate(text_, *target_, drafter_, [](const specdec::outcome&) { return false; });
+  const auto stop = [&](const specdec::outcome& out) {
+    sink(out);
+    return false;
+  };
+  specdec::speculative_generate(text_, *target_, drafter_, stop);
   return text_.stats();
 }
 

@@ -39,7 +39,8 @@ class generator {
 
   /// Reads the prompt, in one round whose tokens are dropped, and returns that round's statistics.
   /// Throws std::invalid_argument and std::length_error as `session::begin`.
-  specdec::statistics read(std::span<const specdec::token_id> prompt);
+  specdec::statistics read(
+      std::span<const specdec::token_id> prompt, const round_sink& sink = [](const specdec::outcome&) {});
 
   /// Generates the first `rounds` rounds of a text, in the noise of `stream`, unless the user interrupts it. Throws as
   /// `specdec::speculative_generate`. Precondition: a prompt was read; rounds >= 1.

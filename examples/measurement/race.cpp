@@ -1,24 +1,17 @@
 #include "race.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <iterator>
 #include <utility>
 
+#include <program/interruption.hpp>
+
 #include "costs.hpp"
+#include "stopwatch.hpp"
 
 namespace measurement {
 namespace {
-
-using clock = std::chrono::steady_clock;
-
-template <class Work>
-double seconds_of(Work&& work) {
-  const auto start = clock::now();
-  work();
-  return std::chrono::duration<double>(clock::now() - start).count();
-}
 
 template <class Samples, class Member>
 double median_of(const Samples& samples, Member member) {
@@ -27,11 +20,24 @@ double median_of(const Samples& samples, Member member) {
   return median(std::move(values));
 }
 
+/// Drafts as another, and writes down what it is asked.
+struct noting_drafter {
+  specdec::any_drafter drafter;
+  specdec::draft_request* asked;
+
+  void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
+    *asked = request;
+    drafter.propose(request, chance, answer);
+  }
+  void observe(const specdec::outcome& out) { drafter.observe(out); }
+};
+
 generator generator_of(const method& method, const model_pair& models, toy::context& target,
-                       const method_settings& settings, std::size_t gamma, const specdec::generate_options& options) {
+                       const method_settings& settings, std::size_t gamma, const specdec::generate_options& options,
+                       specdec::draft_request& asked) {
   assembled_method assembled = method.assemble(models, target, settings);
   assembled.set_gamma(gamma);
-  return {target, std::move(assembled.drafter), options, std::move(assembled.rule)};
+  return {target, noting_drafter{std::move(assembled.drafter), &asked}, options, std::move(assembled.rule)};
 }
 
 }  // namespace
@@ -72,16 +78,25 @@ void cost_by_length::add(std::size_t drafted, double seconds) {
 
 double cost_by_length::at(std::size_t drafted) const {
   const auto known = [&](std::size_t n) { return n < samples_.size() && !samples_[n].empty(); };
-  if (known(drafted)) return median(samples_[drafted]);
-  std::size_t above = drafted;
-  while (above < samples_.size() && !known(above)) ++above;
-  std::size_t below = std::min(drafted, samples_.size());
-  while (below-- > 0 && !known(below)) {
+  const auto cost = [&](std::size_t n) { return median(samples_[n]); };
+  const auto between = [](std::size_t n, std::size_t begin, std::size_t end) {
+    return (static_cast<double>(n) - static_cast<double>(begin)) / static_cast<double>(end - begin);
+  };
+  if (known(drafted)) return cost(drafted);
+  const std::size_t longest = samples_.size() - 1;
+  std::size_t shortest = 0;
+  while (!known(shortest)) ++shortest;
+  if (drafted < shortest || drafted > longest) {
+    const std::size_t nearest = drafted < shortest ? shortest : longest;
+    if (shortest == longest || cost(longest) < cost(shortest)) return cost(nearest);
+    const double on_line = std::lerp(cost(shortest), cost(longest), between(drafted, shortest, longest));
+    // Some of a round's cost is the same for every length, so half a draft costs more than half.
+    return std::max(on_line, drafted < shortest ? cost(shortest) * between(drafted, 0, shortest) : 0.0);
   }
-  if (below >= samples_.size()) return median(samples_[above]);
-  if (above >= samples_.size()) return median(samples_[below]);
-  return std::lerp(median(samples_[below]), median(samples_[above]),
-                   static_cast<double>(drafted - below) / static_cast<double>(above - below));
+  std::size_t below = drafted, above = drafted;
+  while (!known(below)) --below;
+  while (!known(above)) ++above;
+  return std::lerp(cost(below), cost(above), between(drafted, below, above));
 }
 
 double cost_by_length::mean_over(const tally& counts) const {
@@ -117,22 +132,23 @@ double predicted_speedup(const tally& counts, std::span<const timed_parts> parts
 
 race::race(const method& method, const model_pair& models, const method_settings& settings, std::size_t gamma,
            const specdec::generate_options& options, std::size_t probe_every)
-    : gamma_(gamma),
-      probe_every_(probe_every),
+    : probe_every_(probe_every),
       target_(models.target.model),
       plain_target_(models.target.model),
       twin_target_(models.target.model),
       twin_(method.assemble(models, twin_target_, settings)),
-      chance_(options.seed, options.stream),
-      speculative_(generator_of(method, models, target_, settings, gamma, options)),
+      speculative_(generator_of(method, models, target_, settings, gamma, options, asked_)),
       plain_(plain_target_, {}, options) {
   twin_.set_gamma(gamma);
 }
 
 race_record race::run(std::span<const specdec::token_id> prompt, std::uint32_t stream, std::size_t rounds) {
   race_record record;
-  chance_ = specdec::philox(speculative_.text().options().seed, stream);
-  (void)speculative_.read(prompt);
+  const auto tell_twin = [&](const specdec::outcome& out) {
+    draft_again(speculative_.text());
+    twin_.drafter.observe(out);
+  };
+  (void)speculative_.read(prompt, tell_twin);
   (void)plain_.read(prompt);
   const auto take_a_plain_round = [&] {
     // The first behind the prompt: however long the method's text is, plain decoding never runs out of its own.
@@ -154,68 +170,74 @@ race_record race::run(std::span<const specdec::token_id> prompt, std::uint32_t s
   };
 
   specdec::statistics before;
-  std::size_t text_before = prompt.size(), text_earlier = 0;
   const auto after_a_round = [&](const specdec::outcome& out) {
     const specdec::statistics& now = speculative_.text().stats();
+    // Before the plain round, so that the next draft finds the caches as the target leaves them.
+    if (probe_every_ > 0 && out.round > 0 && (out.round - 1) % probe_every_ == 0) {
+      record.parts.push_back(time_parts(speculative_.text()));
+    } else {
+      draft_again(speculative_.text());
+    }
+    twin_.drafter.observe(out);
     const auto [plain, plain_verify] = take_a_plain_round();
     record.rounds.push_back({out.drafted.size(), now.draft_seconds - before.draft_seconds,
                              now.target_seconds - before.target_seconds, now.verify_seconds - before.verify_seconds,
                              plain, plain_verify});
     record.counts.add(out);
-    if (probe_every_ > 0 && out.round > 0 && (out.round - 1) % probe_every_ == 0)
-      probe(text_before, text_earlier, record);
-    twin_.drafter.observe(out);
     before = now;
-    text_earlier = text_before;
-    text_before = speculative_.text().tokens().size();
   };
   record.speculative = speculative_.run(stream, rounds, after_a_round).stats;
   record.text = quality_of(twin_target_, speculative_.text().tokens(), prompt.size());
   return record;
 }
 
-void race::probe(std::size_t before, std::size_t earlier, race_record& record) {
-  const std::span<const specdec::token_id> text = speculative_.text().tokens();
-  const auto request_at = [&](std::size_t size) {
-    // As the session asks: the text's last token is never drafted, nor what finds no room.
-    const std::size_t end = text.size() - speculative_.text().generated().size() + speculative_.text().options().max_tokens;
-    const std::size_t most = std::min({gamma_, twin_target_.capacity() - size, end - size - 1});
-    return specdec::draft_request{.context = text.first(size),
-                                  .max_depth = most,
-                                  .max_nodes = most,
-                                  .target_law = &speculative_.text().target_law(),
-                                  .prompt_size = text.size() - speculative_.text().generated().size(),
-                                  .round = static_cast<std::uint32_t>(record.rounds.size() - 1)};
+void race::rehearse(std::span<const specdec::token_id> prompt, toy::context* stand_in) {
+  text_session text = speculative_.text();
+  text.begin(prompt);
+  const auto tell_twin = [&](const specdec::outcome& out) {
+    draft_again(text);
+    twin_.drafter.observe(out);
   };
-  const auto propose = [&](const specdec::draft_request& request) {
-    twin_draft_.begin(request);
-    twin_.drafter.propose(request, chance_, twin_draft_);
-  };
-  const auto score = [&](std::span<const specdec::token_id> tokens) {
-    if (twin_target_.size() > before - 1) twin_target_.truncate(before - 1);
-    (void)twin_target_.decode(tokens, tokens.size());
-  };
-  // The twin lives through the round before, so that its contexts are as this round found them.
-  const auto feed = [&](std::size_t size) {
-    const auto held = twin_target_.tokens();
-    const auto differ = std::mismatch(held.begin(), held.end(), text.begin(), text.end()).first - held.begin();
-    const std::size_t shared = std::min(static_cast<std::size_t>(differ), size);
-    if (shared < held.size()) twin_target_.truncate(shared);
-    if (shared < size) (void)twin_target_.decode(text.subspan(shared, size - shared), 0);
-  };
-  feed(earlier - 1);
-  propose(request_at(earlier));
-  if (twin_target_.size() > earlier - 1) twin_target_.truncate(earlier - 1);
-  feed(before - 1);
+  toy::context& target = stand_in == nullptr ? target_ : *stand_in;
+  specdec::speculative_generate(text, target, speculative_.drafter(), tell_twin, program::interruption{});
+}
 
+std::span<const specdec::token_id> race::before_round(const text_session& text) const {
+  return text.tokens().first(asked_.context.size());
+}
+
+void race::draft_again(const text_session& text) {
+  specdec::draft_request request = asked_;
+  request.context = before_round(text);
+  specdec::philox chance(text.options().seed, text.options().stream);
+  twin_draft_.begin(request);
+  twin_.drafter.propose(request, chance, twin_draft_);
+}
+
+void race::feed_twin(const text_session& text) {
+  const auto held = twin_target_.tokens();
+  const auto before = before_round(text);
+  const auto settled = before.first(before.size() - 1);
+  const std::size_t shared = specdec::shared_prefix(settled, held);
+  if (shared < held.size()) twin_target_.truncate(shared);
+  if (shared < settled.size()) (void)twin_target_.decode(settled.subspan(shared), 0);
+}
+
+timed_parts race::time_parts(const text_session& text) {
+  feed_twin(text);
   timed_parts found;
-  found.draft = seconds_of([&] { propose(request_at(before)); });
+  found.draft = seconds_of([&] { draft_again(text); });
   found.drafted = twin_draft_.size();
-  std::vector<specdec::token_id> tokens{text[before - 1]};
+  const auto before = before_round(text);
+  std::vector<specdec::token_id> tokens{before.back()};
   for (const specdec::token_id token : twin_draft_.tokens()) tokens.push_back(token);
+  const auto score = [&](std::span<const specdec::token_id> fed) {
+    if (twin_target_.size() >= before.size()) twin_target_.truncate(before.size() - 1);
+    (void)twin_target_.decode(fed, fed.size());
+  };
   found.target = seconds_of([&] { score(tokens); });
   found.single = seconds_of([&] { score(std::span(tokens).first(1)); });
-  record.parts.push_back(found);
+  return found;
 }
 
 }  // namespace measurement

@@ -6,7 +6,8 @@
 ///
 /// On a machine whose speed drifts, or that others use too, two runs one after the other compare two moments. Here
 /// every round of the method is followed by a round of plain decoding, and every few rounds its parts are timed alone
-/// on a twin: whatever slows one slows all.
+/// on a twin: whatever slows one slows all. The twin is asked all that the method is asked, and told all that it is
+/// told, so that whatever learns how far to draft has learnt the same.
 
 #include <cstddef>
 #include <cstdint>
@@ -74,8 +75,8 @@ struct race_record {
 class cost_by_length {
  public:
   void add(std::size_t drafted, double seconds);
-  /// The median of those with so many drafted tokens; between lengths that were timed, interpolated; beyond them, as
-  /// the nearest. Precondition: there is one.
+  /// The median of those with so many drafted tokens; between lengths that were timed, interpolated; beyond them, on
+  /// the line through the shortest and the longest that were, where it rises. Precondition: there is one.
   [[nodiscard]] double at(std::size_t drafted) const;
   /// The mean over the rounds of a tally. Precondition: both have rounds.
   [[nodiscard]] double mean_over(const tally& counts) const;
@@ -96,19 +97,31 @@ class race {
   race(const race&) = delete;
   race& operator=(const race&) = delete;
 
+  /// Has the method write behind a prompt, so that it has learnt how far to draft before it is timed. Throws as
+  /// `generator::run`.
+  /// @param stand_in  a context of a cheaper target with the same law, if the method does not draft with the target
+  void rehearse(std::span<const specdec::token_id> prompt, toy::context* stand_in = nullptr);
+
   /// Generates behind the prompt until options.max_tokens, or for so many rounds. Of a text that the user interrupts,
   /// what is there. Throws as `generator::read` and `generator::run`.
   [[nodiscard]] race_record run(std::span<const specdec::token_id> prompt, std::uint32_t stream = 0,
                                 std::size_t rounds = generator::all_rounds);
 
  private:
-  void probe(std::size_t before, std::size_t earlier, race_record& record);
+  /// Has the twin draft what the method drafted for a text in its last round.
+  void draft_again(const text_session& text);
+  /// The same, and times that and what the target does with it.
+  [[nodiscard]] timed_parts time_parts(const text_session& text);
+  /// Makes the twin's target hold what the method's did before its last round.
+  void feed_twin(const text_session& text);
+  /// The text as it was before the method's last round.
+  [[nodiscard]] std::span<const specdec::token_id> before_round(const text_session& text) const;
 
-  std::size_t gamma_, probe_every_;
+  std::size_t probe_every_;
   toy::context target_, plain_target_, twin_target_;
   assembled_method twin_;
-  specdec::philox chance_;
   specdec::draft twin_draft_;
+  specdec::draft_request asked_;  ///< what the method was asked last; its context may be gone
   generator speculative_, plain_;
 };
 

@@ -18,18 +18,33 @@ using measurement::tally;
 using measurement::timed_parts;
 using measurement::timed_round;
 
-TEST(CostByLength, InterpolatesBetweenLengthsAndHoldsBeyondThem) {
+TEST(CostByLength, InterpolatesBetweenLengthsAndGoesOnBeyondThem) {
   cost_by_length costs;
-  for (const double seconds : {3.0, 1.0, 2.0}) costs.add(2, seconds);
-  costs.add(6, 6.0);
-  EXPECT_DOUBLE_EQ(costs.at(2), 2);
-  EXPECT_DOUBLE_EQ(costs.at(3), 3);
-  EXPECT_DOUBLE_EQ(costs.at(5), 5);
+  for (const double seconds : {4.0, 2.0, 3.0}) costs.add(2, seconds);
+  EXPECT_DOUBLE_EQ(costs.at(0), 3) << "one length tells nothing of others";
+  EXPECT_DOUBLE_EQ(costs.at(9), 3);
+  costs.add(6, 5.0);
+  EXPECT_DOUBLE_EQ(costs.at(2), 3);
+  EXPECT_DOUBLE_EQ(costs.at(3), 3.5);
+  EXPECT_DOUBLE_EQ(costs.at(5), 4.5);
   EXPECT_DOUBLE_EQ(costs.at(0), 2);
-  EXPECT_DOUBLE_EQ(costs.at(9), 6);
+  EXPECT_DOUBLE_EQ(costs.at(9), 6.5);
   tally counts;
   counts.drafted = {0, 0, 3, 0, 0, 0, 1};
-  EXPECT_DOUBLE_EQ(costs.mean_over(counts), (3 * 2 + 6) / 4.0);
+  EXPECT_DOUBLE_EQ(costs.mean_over(counts), (3 * 3 + 5) / 4.0);
+}
+
+TEST(CostByLength, TakesNoDraftToCostLessThanItsShareOfALongerOneOrMore) {
+  cost_by_length steep, falling;
+  steep.add(4, 2.0);
+  steep.add(6, 6.0);
+  EXPECT_DOUBLE_EQ(steep.at(2), 1);
+  EXPECT_DOUBLE_EQ(steep.at(0), 0);
+  EXPECT_DOUBLE_EQ(steep.at(7), 8);
+  falling.add(4, 6.0);
+  falling.add(6, 2.0);
+  EXPECT_DOUBLE_EQ(falling.at(1), 6);
+  EXPECT_DOUBLE_EQ(falling.at(8), 2);
 }
 
 // Drafting a token takes 2, scoring n tokens 10 + n / 2, verifying 1 + n / 4.
@@ -98,6 +113,14 @@ class Race : public testing::TestWithParam<const char*> {
   }
 };
 
+/// Whether the twin, timed in every second round, drafted what the method did.
+void expect_the_same_drafts(const race_record& record) {
+  ASSERT_EQ(record.parts.size(), record.rounds.size() / 2);
+  for (std::size_t i = 0; i < record.parts.size(); ++i) {
+    EXPECT_EQ(record.parts[i].drafted, record.rounds[1 + 2 * i].drafted) << "probe " << i;
+  }
+}
+
 TEST_P(Race, WritesTheMethodsTextAndItsTwinDraftsWithIt) {
   const measurement::method& method = measurement::find_method(GetParam());
   const measurement::model_pair& models = shelf().pair_for(method);
@@ -113,23 +136,59 @@ TEST_P(Race, WritesTheMethodsTextAndItsTwinDraftsWithIt) {
     EXPECT_EQ(record.speculative.accepted_at, alone.stats.accepted_at);
     EXPECT_EQ(record.text.log_probability, alone.text.log_probability);
     EXPECT_EQ(record.plain.delivered, record.rounds.size());
-    ASSERT_EQ(record.parts.size(), record.rounds.size() / 2);
-    for (std::size_t i = 0; i < record.parts.size(); ++i) {
-      EXPECT_EQ(record.parts[i].drafted, record.rounds[1 + 2 * i].drafted) << "probe " << i;
-    }
+    expect_the_same_drafts(record);
     EXPECT_GT(speedup_by_sums(record), 0);
   }
 }
 
-// Methods without memory of earlier rounds: the twin did not live through the reading of the prompt.
-INSTANTIATE_TEST_SUITE_P(Methods, Race, testing::Values("rejection", "prompt_lookup", "big_little", "early_exit"));
+INSTANTIATE_TEST_SUITE_P(Methods, Race,
+                         testing::Values("rejection", "prompt_lookup", "big_little", "early_exit", "assisted", "adaedl",
+                                         "draft_verify", "tree", "coupled", "suffix", "cascade"));
+
+// What a method learnt behind one prompt it knows behind the next, and so does its twin. This one learns from times.
+TEST(Race, LearnsFromPromptToPromptWithItsTwin) {
+  study::model_shelf models(toy::weight_format::float32, 0, 1);
+  for (const char* name : {"assisted", "cost_model"}) {
+    const measurement::method& method = measurement::find_method(name);
+    const measurement::model_pair& pair = models.pair_for(method);
+    const study::prompts_by_task prompts = study::bundled_prompts(pair.target.tokenizer, 2);
+    const study::setting how{&method, 8, 1, 48, 5};
+    measurement::race race(method, pair, how.method_settings(), how.gamma, how.options(), 2);
+    for (const study::tokens& prompt : prompts.at("tale")) expect_the_same_drafts(race.run(prompt));
+  }
+}
+
+double mean_drafted(const race_record& record) {
+  double sum = 0;
+  for (const timed_round& round : record.rounds) sum += static_cast<double>(round.drafted);
+  return sum / static_cast<double>(record.rounds.size());
+}
+
+// `assisted` begins too careful for this draft: its first rounds would be timed as if they were all.
+TEST(Race, TimesAMethodAsItIsOnceItHasLearnt) {
+  const measurement::method& method = measurement::find_method("assisted");
+  study::model_shelf models(toy::weight_format::float32, 0, 1);
+  const auto& pair = models.pair_for(method);
+  const study::prompts_by_task by_task = study::bundled_prompts(pair.target.tokenizer, 4);
+  const study::tokens& prompt = by_task.at("tale").front();
+  const study::setting how{&method, 8, 1, 64, 1};
+  measurement::race fresh(method, pair, how.method_settings(), how.gamma, how.options(), 2);
+  measurement::race seasoned(method, pair, how.method_settings(), how.gamma, how.options(), 2);
+  toy::context stand_in(pair.target.model);
+  for (const study::tokens& other : by_task.at("tale")) seasoned.rehearse(other, &stand_in);
+  const race_record early = fresh.run(prompt, 0, 6);
+  const race_record later = seasoned.run(prompt, 0, 6);
+  expect_the_same_drafts(later);
+  EXPECT_GT(mean_drafted(later), 2 * mean_drafted(early));
+  EXPECT_EQ(mean_drafted(study::time(how, pair, pair, by_task.at("tale"), 6)), mean_drafted(later));
+}
 
 TEST(Race, EndsAfterAsManyRoundsAsAsked) {
   const measurement::method& method = measurement::find_method("rejection");
   study::model_shelf models(toy::weight_format::float16, 0, 1);
   const auto& pair = models.pair_for(method);
   const study::prompts_by_task by_task = study::bundled_prompts(pair.target.tokenizer, 3);
-  const race_record record = study::time({&method, 3, 1, 64, 1}, pair, by_task.at("tale"), 13);
+  const race_record record = study::time({&method, 3, 1, 64, 1}, pair, pair, by_task.at("tale"), 13);
   EXPECT_EQ(record.rounds.size(), 13U);
   EXPECT_EQ(record.counts.rounds(), 13U);
   EXPECT_FALSE(record.parts.empty());
