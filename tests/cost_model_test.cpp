@@ -140,6 +140,7 @@ TEST(recorded_costs, and_options_out_of_range_are_refused) {
   refused({.target_call = {1}, .draft_step = {-1}}, {}, "draft_step");
   refused({.target_call = {1}, .overhead = std::nan("")}, {}, "overhead");
   refused(one, {.exploration = 1}, "exploration");
+  refused(one, {.catching_up = -1}, "catching_up");
   refused(one, {.horizon = 0}, "horizon");
   refused(one, {.prior_acceptance = 1.5}, "prior_acceptance");
 }
@@ -283,6 +284,80 @@ TEST(cost_model, takes_up_a_draft_that_has_become_perfect) {
   cost_model policy(costs);
   (void)play(policy, fates(2048, false), costs);
   EXPECT_GT(play(policy, fates(512, true), costs, {256}).speed(), 4.0);
+}
+
+// What the draft missed while nothing was drafted is dear to read by now, but it is read once.
+TEST(cost_model, comes_back_to_a_draft_that_has_missed_much) {
+  constexpr std::size_t bad = 6144;
+  constexpr std::size_t good = 4096;
+  const fates last = guesses(0.9, 0, good, 12);
+  for (const double catching_up : {0.003, 0.01, 0.015}) {
+    for (const named_costs& shape : realistic_costs()) {
+      recorded_costs costs = shape.costs;
+      costs.catching_up = catching_up;
+      costs.switching = 2 * catching_up;
+      const fates right = behind_each_other(guesses(0.02, 0, bad, 11), last);
+      const double best = best_fixed(last, costs, {good / 2}).speed;
+      cost_model told(costs);
+      EXPECT_GT(play(told, right, costs, {bad + good / 2}).speed() / best, 0.95) << shape.name << ", " << catching_up;
+      cost_model<> measuring;
+      const conditions timed{.warm_up = bad + good / 2, .noise = [] { return 1.0; }};
+      EXPECT_GT(play(measuring, right, costs, timed).speed() / best, 0.95) << shape.name << ", " << catching_up;
+      // And it costs no more than it may where the draft stays bad.
+      cost_model in_vain(costs);
+      specdec::constant none{0};
+      const fates wrong(8192, false);
+      const double plain = play(none, wrong, costs, {warm_up}).speed();
+      EXPECT_GT(play(in_vain, wrong, costs, {warm_up}).speed() / plain, 0.97) << shape.name << ", " << catching_up;
+    }
+  }
+}
+
+// What it may not spend on a draft that is never right, it may on one that has earned it.
+TEST(cost_model, has_a_dear_draft_read_again_what_it_can_afford) {
+  recorded_costs costs = realistic_costs().front().costs;
+  costs.catching_up = 0.1;
+  specdec::constant none{0};
+  const fates wrong(8192, false);
+  cost_model never(costs);
+  EXPECT_GT(play(never, wrong, costs, {warm_up}).speed() / play(none, wrong, costs, {warm_up}).speed(), 0.99);
+  const fates good = guesses(0.95, 0, 8192, 3);
+  const fates right = behind_each_other(behind_each_other(good, fates(256, false)), good);
+  cost_model earned(costs);
+  EXPECT_GT(play(earned, right, costs, {8192 + 2048}).speed() / best_fixed(good, costs, {2048}).speed, 0.95);
+}
+
+/// Costs that note how much a draft was said to have missed.
+struct noting_costs {
+  static constexpr bool reads_clock = false;
+
+  std::size_t* most_missed;
+
+  double target(std::size_t tokens) const { return 1 + 0.1 * static_cast<double>(tokens); }
+  double draft(std::size_t) const { return 0.1; }
+  double resumption(std::size_t missed) const {
+    *most_missed = std::max(*most_missed, missed);
+    return 0.001 * static_cast<double>(missed);
+  }
+};
+
+TEST(cost_model, charges_a_new_text_with_nothing_that_an_old_one_missed) {
+  std::size_t most_missed = 0;
+  cost_model policy(noting_costs{&most_missed}, {.max_gamma = 0});
+  const std::vector<token_id> text(4000, 0);
+  const auto ask = [&](std::size_t size) {
+    (void)policy.depth({.context = std::span(text).first(size), .max_depth = 8, .max_nodes = 8, .prompt_size = 4});
+  };
+  for (std::size_t size = 4; size < text.size(); ++size) {
+    ask(size);
+    policy.observe(round_at(fates(8, false), 0, 0));
+  }
+  policy.limit(2);
+  ask(100);
+  EXPECT_EQ(most_missed, 100U);
+  most_missed = 0;
+  ask(4);
+  EXPECT_EQ(most_missed, 4U);
 }
 
 TEST(cost_model, weighs_what_it_costs_to_draft_again) {

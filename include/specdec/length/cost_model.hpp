@@ -34,6 +34,9 @@ struct cost_model_options {
   /// The share of time that may be lost to trials of other lengths. Without trials, a draft that was once bad would
   /// never be found to have become good.
   double exploration = 0.01;
+  /// The share of time that may go, besides, into having the draft read what it missed, for a trial. A draft that reads
+  /// a token in more than this share of a round is tried again only as far as rounds that drafted have put time by.
+  double catching_up = 0.02;
   /// How many tokens of text it takes to forget.
   double horizon = 300;
   /// The probability with which the first guesses are taken to be accepted.
@@ -47,8 +50,9 @@ struct cost_model_options {
 /// To begin to draft again costs what the draft has missed, which is spread over the horizon. A trial drafts one token
 /// more than is best, if better guesses could make a longer draft pay; where costs are measured, every other trial
 /// drafts fewer, each number in turn. It is made in one round of eight at most, when the time that trials may lose has
-/// grown to what this one does if its last token is refused. (So a draft that takes more than that share of a round to
-/// read a token that it missed is not tried again.)
+/// grown to what this one does if its last token is refused. Where nothing was drafted for long, what the draft has to
+/// read first is no loss of the trial's but what drafting costs at all: it is paid out of a share of time of its own,
+/// and spread over as long a stay as the absence was.
 ///
 /// @tparam Costs `recorded_costs`, which makes rounds repeatable, `measured_costs`, or any `RoundCosts`
 ///
@@ -82,14 +86,15 @@ class cost_model {
     // The draft has yet to read a prompt, whatever it knows of another text.
     const bool is_new = request.context.size() == request.prompt_size;
     plan_ = {.sequences = std::max<std::size_t>(request.sequences, 1),
-             .missed = missed_ + (is_new ? request.prompt_size : 0)};
+             .missed = std::min(missed_ + (is_new ? request.prompt_size : 0), request.context.size())};
+    plan_.stay = std::max(options_.horizon, static_cast<double>(is_new ? 0 : missed_));
     const std::size_t best = best_gamma(longest);
     plan_.gamma = best;
     const std::size_t other = trial_beside(best, longest);
     if (other != best) {
       const double least = product(fewest_between_trials * options_.exploration, round_cost(best));
       plan_.price = std::max(price_of(other, best), least) / round_cost(0);
-      plan_.is_trial = saved_ >= plan_.price;
+      plan_.is_trial = saved_ >= plan_.price && (best > 0 || put_by_ >= reading());
       if (plan_.is_trial) plan_.gamma = other;
     }
     return plan_.gamma;
@@ -103,8 +108,10 @@ class cost_model {
       ++trials_;
     }
     // Beyond what the next trial may want, nothing is saved: many trials in a row would be a loss at once.
-    const double share = product(options_.exploration, round_cost(out.drafted.size()) / round_cost(0));
-    saved_ = std::min(saved_ + share, std::max(saved_, product(2, plan_.price)));
+    const double time = round_cost(out.drafted.size()) / round_cost(0);
+    saved_ = std::min(saved_ + product(options_.exploration, time), std::max(saved_, product(2, plan_.price)));
+    put_by_ += product(options_.catching_up, time);
+    if (!out.drafted.empty()) put_by_ = std::max(put_by_ - reading(), 0.0);
     if constexpr (requires(const timed_round& round) { costs_.learn(round); }) {
       costs_.learn({out.drafted.size(), plan_.missed, plan_.sequences, out.times});
     }
@@ -119,7 +126,8 @@ class cost_model {
     std::size_t gamma = 0;
     std::size_t sequences = 1;
     std::size_t missed =
-        0;  ///< tokens that the draft has yet to read, but for what rounds leave it as a matter of course
+        0;            ///< tokens that the draft has yet to read, but for what rounds leave it as a matter of course
+    double stay = 1;  ///< how many tokens drafting, once it is begun, is expected to last
     bool is_trial = false;
     double price = 0;  ///< what the trial that is made, or waits, may lose, in rounds that draft nothing
   };
@@ -130,6 +138,8 @@ class cost_model {
     };
     require(options.exploration >= 0 && options.exploration < 1, "exploration must be at least 0 and less than 1",
             options.exploration);
+    require(options.catching_up >= 0 && options.catching_up < 1, "catching_up must be at least 0 and less than 1",
+            options.catching_up);
     require(options.horizon >= 1 && is_finite(options.horizon), "the horizon must be a number of tokens, 1 or more",
             options.horizon);
     require(options.prior_acceptance >= 0 && options.prior_acceptance <= 1, "prior_acceptance must be from 0 to 1",
@@ -143,13 +153,19 @@ class cost_model {
     return product(drafted, costs_.draft(plan_.sequences)) + costs_.target(plan_.sequences * (gamma + 1));
   }
 
-  /// The time per token with this gamma, if it brings so many a round.
-  [[nodiscard]] double time_per_token(std::size_t gamma, double tokens) const noexcept {
+  /// What the draft has to read, but for one token, in rounds that draft nothing.
+  [[nodiscard]] double reading() const noexcept {
+    if (plan_.missed == 0) return 0;
+    return std::max(costs_.resumption(plan_.missed) - costs_.resumption(1), 0.0) / round_cost(0);
+  }
+
+  /// The time per token with this gamma, if it brings so many a round and drafting lasts for so many.
+  [[nodiscard]] double time_per_token(std::size_t gamma, double tokens, double stay) const noexcept {
     const double resumption = gamma == 0 ? 0 : costs_.resumption(plan_.missed);
-    return round_cost(gamma) / tokens + resumption / options_.horizon;
+    return round_cost(gamma) / tokens + resumption / stay;
   }
   [[nodiscard]] double time_per_token(std::size_t gamma) const noexcept {
-    return time_per_token(gamma, hindsight_.tokens_per_round(gamma));
+    return time_per_token(gamma, hindsight_.tokens_per_round(gamma), options_.horizon);
   }
 
   /// The smallest of equals.
@@ -176,7 +192,7 @@ class cost_model {
     const double least = time_per_token(best);
     const double tokens = hindsight_.tokens_per_round(best);
     for (std::size_t gamma = best + 1; gamma <= longest; ++gamma) {
-      if (time_per_token(gamma, tokens + static_cast<double>(gamma - best)) < least) return true;
+      if (time_per_token(gamma, tokens + static_cast<double>(gamma - best), plan_.stay) < least) return true;
     }
     return false;
   }
@@ -184,7 +200,7 @@ class cost_model {
   /// The time that a round with another gamma loses against the best, if what it drafts beyond that is refused.
   [[nodiscard]] double price_of(std::size_t other, std::size_t best) const noexcept {
     const double tokens = hindsight_.tokens_per_round(std::min(other, best));
-    const double resumption = best == 0 && other > 0 ? costs_.resumption(plan_.missed) : 0;
+    const double resumption = best == 0 && other > 0 ? costs_.resumption(std::min<std::size_t>(plan_.missed, 1)) : 0;
     return round_cost(other) + resumption - product(tokens, time_per_token(best));
   }
 
@@ -193,7 +209,8 @@ class cost_model {
   draft_hindsight hindsight_;
   decision plan_;
   std::size_t missed_ = 0;
-  double saved_ = 0;  ///< what trials may lose, in rounds that draft nothing
+  double saved_ = 0;   ///< what trials may lose, in rounds that draft nothing
+  double put_by_ = 0;  ///< what a draft may read for them, in the same
   std::size_t trials_ = 0;
 };
 
