@@ -2,142 +2,23 @@
 #define TRANSFORMER_GGUF_WRITER_HPP
 
 /// @file
-/// Writes small GGUF files for tests, well formed or not.
+/// Small GGUF files for tests.
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <random>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "gguf.hpp"
-#include "half.hpp"
+#include "gguf_writer.hpp"
 
 namespace toy_test {
 
-/// Bytes, appended in little-endian order.
-class byte_writer {
- public:
-  template <class T>
-  byte_writer& number(T value) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
-    return *this;
-  }
-  byte_writer& raw(std::string_view text) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
-    bytes_.insert(bytes_.end(), bytes, bytes + text.size());
-    return *this;
-  }
-  byte_writer& string(std::string_view text) { return number<std::uint64_t>(text.size()).raw(text); }
-  byte_writer& append(const byte_writer& other) {
-    bytes_.insert(bytes_.end(), other.bytes_.begin(), other.bytes_.end());
-    return *this;
-  }
-  byte_writer& pad(std::size_t alignment) {
-    while (bytes_.size() % alignment != 0) bytes_.push_back(std::byte{0});
-    return *this;
-  }
-  [[nodiscard]] std::size_t size() const { return bytes_.size(); }
-  [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
-
-/// A GGUF file in the making.
-class gguf_writer {
- public:
-  template <class T>
-  gguf_writer& value(std::string_view key, toy::gguf_type type, T content) {
-    begin(key, type).number(content);
-    return *this;
-  }
-  gguf_writer& value(std::string_view key, std::uint32_t content) {
-    return value(key, toy::gguf_type::uint32, content);
-  }
-  gguf_writer& value(std::string_view key, float content) { return value(key, toy::gguf_type::float32, content); }
-  gguf_writer& value(std::string_view key, std::string_view content) {
-    begin(key, toy::gguf_type::string).string(content);
-    return *this;
-  }
-  gguf_writer& strings(std::string_view key, const std::vector<std::string>& content) {
-    array(key, toy::gguf_type::string, content.size());
-    for (const std::string& text : content) metadata_.string(text);
-    return *this;
-  }
-  template <class T>
-  gguf_writer& numbers(std::string_view key, toy::gguf_type type, const std::vector<T>& content) {
-    array(key, type, content.size());
-    for (const T number : content) metadata_.number(number);
-    return *this;
-  }
-  /// A key with the array header of a nested or hostile array; its elements are written through `metadata()`.
-  gguf_writer& array(std::string_view key, toy::gguf_type element, std::uint64_t count) {
-    begin(key, toy::gguf_type::array).number(static_cast<std::uint32_t>(element)).number(count);
-    return *this;
-  }
-  [[nodiscard]] byte_writer& metadata() { return metadata_; }
-
-  gguf_writer& tensor(std::string_view name, const std::vector<std::size_t>& shape, toy::tensor_type type,
-                      const std::vector<float>& values) {
-    infos_.string(name).number(static_cast<std::uint32_t>(shape.size()));
-    for (const std::size_t extent : shape) infos_.number<std::uint64_t>(extent);
-    infos_.number(static_cast<std::uint32_t>(type)).number<std::uint64_t>(data_.size());
-    encode(type, values);
-    data_.pad(32);
-    ++tensors_;
-    return *this;
-  }
-
-  [[nodiscard]] byte_writer header() const {
-    byte_writer file;
-    file.raw("GGUF").number<std::uint32_t>(3).number(tensors_).number(keys_).append(metadata_).append(infos_);
-    return file;
-  }
-  [[nodiscard]] std::vector<std::byte> bytes() const { return header().pad(32).append(data_).bytes(); }
-
- private:
-  byte_writer& begin(std::string_view key, toy::gguf_type type) {
-    ++keys_;
-    return metadata_.string(key).number(static_cast<std::uint32_t>(type));
-  }
-
-  void encode(toy::tensor_type type, const std::vector<float>& values) {
-    switch (type) {
-      case toy::tensor_type::float32:
-        for (const float value : values) data_.number(value);
-        break;
-      case toy::tensor_type::float16:
-        for (const float value : values) data_.number(toy::float_to_half(value));
-        break;
-      case toy::tensor_type::bfloat16:
-        for (const float value : values)
-          data_.number(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
-        break;
-      case toy::tensor_type::q8_0:
-        for (std::size_t block = 0; block < values.size(); block += 32) {
-          float largest = 0;
-          for (std::size_t i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[block + i]));
-          const std::uint16_t scale = toy::float_to_half(largest / 127);
-          data_.number(scale);
-          for (std::size_t i = 0; i < 32; ++i) {
-            const float steps = largest > 0 ? values[block + i] / toy::half_to_float(scale) : 0;
-            data_.number(static_cast<std::int8_t>(std::lround(std::fmax(-127.0f, std::fmin(127.0f, steps)))));
-          }
-        }
-        break;
-    }
-  }
-
-  byte_writer metadata_, infos_, data_;
-  std::uint64_t tensors_ = 0, keys_ = 0;
-};
+using toy::byte_writer;
+using toy::gguf_writer;
 
 /// The sizes of a random model.
 struct tiny_shape {

@@ -21,7 +21,6 @@ using detail::type_name;
 namespace {
 
 constexpr std::size_t most_dimensions = 4;
-constexpr std::size_t q8_0_block = 32;
 constexpr std::size_t q8_0_block_bytes = 2 + q8_0_block;
 
 std::string quoted(std::string_view name) {

@@ -49,6 +49,8 @@ class gguf_array {
 
   [[nodiscard]] gguf_type element() const noexcept { return element_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// The elements as the file has them.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
   /// The elements of an array of strings. Throws `std::runtime_error` for any other element type. O(bytes).
   [[nodiscard]] std::vector<std::string_view> strings() const;
@@ -69,6 +71,9 @@ using gguf_value = std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::i
 
 /// The tensor formats this reader decodes, numbered as in the file.
 enum class tensor_type : std::uint32_t { float32 = 0, float16 = 1, q8_0 = 8, bfloat16 = 30 };
+
+/// The weights that share a scale in q8_0.
+inline constexpr std::size_t q8_0_block = 32;
 
 /// One tensor: a view into its file.
 struct gguf_tensor {

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "inert.hpp"
+
 namespace toy {
 namespace {
 
@@ -78,25 +80,6 @@ hyper_parameters read_shape(const gguf_file& file) {
   return shape;
 }
 
-// Small weights that both formats represent exactly: multiples of 2^-13 below 2^-6.
-class inert_weights {
- public:
-  explicit inert_weights(std::uint64_t stream) noexcept : state_(stream * 0x9e3779b97f4a7c15u + 1) {}
-
-  void fill(std::span<float> values) noexcept {
-    std::size_t i = 0;
-    while (i < values.size()) {
-      // Knuth's MMIX generator; its upper bits are good enough for weights that nothing depends on.
-      state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-      for (unsigned byte = 4; byte < 8 && i < values.size(); ++byte, ++i)
-        values[i] = static_cast<float>(static_cast<std::int8_t>(state_ >> (8 * byte) & 0xff)) * 0x1p-13f;
-    }
-  }
-
- private:
-  std::uint64_t state_;
-};
-
 // Takes a file's tensors one by one, checks their shapes, and knows which were never asked for.
 class loader {
  public:
@@ -160,7 +143,7 @@ std::size_t unit_place(std::size_t unit, bool up) noexcept {
          (up ? kernels::gate_units : 0);
 }
 
-layer_weights read_layer(loader& from, const hyper_parameters& shape, std::size_t index, std::size_t inert_units,
+layer_weights read_layer(loader& from, const hyper_parameters& shape, std::size_t index, std::size_t inert,
                          weight_format format) {
   const std::string prefix = "blk." + std::to_string(index) + ".";
   const std::size_t query = shape.query_width(), key_value = shape.key_value_width();
@@ -179,7 +162,7 @@ layer_weights read_layer(loader& from, const hyper_parameters& shape, std::size_
   layer.feed_forward_norm = from.vector(prefix + "ffn_norm.weight", width);
   from.check(prefix + "ffn_gate.weight", width, units);
   from.check(prefix + "ffn_down.weight", units, width);
-  const std::size_t all_units = rounded_up(units + inert_units, kernels::gate_units);
+  const std::size_t all_units = rounded_up(units + inert, kernels::gate_units);
   layer.gate_up = packed_matrix(2 * all_units, width, format);
   from.rows(prefix + "ffn_gate.weight", width, units, layer.gate_up,
             [](std::size_t unit) { return unit_place(unit, false); });
@@ -187,7 +170,7 @@ layer_weights read_layer(loader& from, const hyper_parameters& shape, std::size_
             [](std::size_t unit) { return unit_place(unit, true); });
   std::vector<float> row(width);
   inert_weights random(index);
-  for (std::size_t unit = units; unit < units + inert_units; ++unit) {
+  for (std::size_t unit = units; unit < units + inert; ++unit) {
     for (const bool up : {false, true}) {
       random.fill(row);
       layer.gate_up.set_row(unit_place(unit, up), row);
@@ -208,15 +191,11 @@ weights::weights(const gguf_file& file, const load_options& options)
   if (!tied) head = from.matrix("output.weight", shape.width, shape.vocabulary);
   output_norm = from.vector("output_norm.weight", shape.width);
 
-  std::size_t present = 0;
-  for (const auto& [name, tensor] : file.tensors()) present += tensor.size;
-  const std::size_t unit_parameters = 3 * shape.width * shape.layers;
-  const std::size_t wanted = options.ballast_parameters > present ? options.ballast_parameters - present : 0;
-  const std::size_t inert_units = rounded_up(wanted / unit_parameters, kernels::gate_units);
-  for (std::size_t i = 0; i < shape.layers; ++i)
-    layers.push_back(read_layer(from, shape, i, inert_units, options.format));
+  const std::size_t inert =
+      rounded_up(inert_units(file, shape.width, shape.layers, options.ballast_parameters), kernels::gate_units);
+  for (std::size_t i = 0; i < shape.layers; ++i) layers.push_back(read_layer(from, shape, i, inert, options.format));
   from.expect_all_taken();
-  parameters = from.parameters() + inert_units * unit_parameters;
+  parameters = from.parameters() + inert * 3 * shape.width * shape.layers;
 }
 
 model::model(const gguf_file& file, const load_options& options)
