@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include <program/interruption.hpp>
@@ -40,7 +41,7 @@ counted count(const setting& how, const measurement::model_pair& models, std::sp
     (void)texts.read(prompt);
     const auto keep = [&](const specdec::outcome& out) { found.counts.add(out); };
     found.stats += texts.run(0, generator::all_rounds, keep).stats;
-    found.text += measurement::quality_of(judge, texts.text().tokens(), prompt.size());
+    found.text += measurement::quality_of(std::ref(judge), texts.text().tokens(), prompt.size());
     if (interruption::stop_requested()) break;
   }
   return found;

@@ -29,7 +29,7 @@ void cost_meter::measure(generator& generator) {
   constexpr std::size_t places = 6;
   const text_session& session = generator.text();
   const std::vector<specdec::token_id> text(session.tokens().begin(), session.tokens().end());
-  toy::context& target = generator.target();
+  any_context& target = generator.target();
   const std::size_t first = text.size() - session.generated().size() - 1;
   const std::size_t longest = std::max<std::size_t>(sizes_.back(), 2);
   const std::size_t end = std::min(text.size(), target.capacity());

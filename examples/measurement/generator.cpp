@@ -7,26 +7,26 @@
 
 namespace measurement {
 
-generator::generator(toy::context& target, specdec::any_drafter drafter, const specdec::generate_options& options,
+generator::generator(any_context&& target, specdec::any_drafter drafter, const specdec::generate_options& options,
                      any_rule rule)
-    : target_(&target),
+    : target_(std::move(target)),
       drafter_(std::move(drafter)),
-      prompt_(target.vocab_size(), options, std::move(rule)),
+      prompt_(target_.vocab_size(), options, std::move(rule)),
       text_(prompt_) {
-  prompt_.limit(target.capacity());
+  prompt_.limit(target_.capacity());
 }
 
 specdec::statistics generator::read(std::span<const specdec::token_id> prompt, const round_sink& sink) {
   // The first use of memory is not the prompt's fault.
-  (void)target_->decode(prompt.first(std::min<std::size_t>(prompt.size(), 1)), 0);
-  target_->truncate(0);
+  (void)target_.decode(prompt.first(std::min<std::size_t>(prompt.size(), 1)), 0);
+  target_.truncate(0);
   prompt_.begin(prompt);
   text_ = prompt_;
   const auto stop = [&](const specdec::outcome& out) {
     sink(out);
     return false;
   };
-  specdec::speculative_generate(text_, *target_, drafter_, stop);
+  specdec::speculative_generate(text_, target_, drafter_, stop);
   return text_.stats();
 }
 
@@ -48,7 +48,7 @@ specdec::generation generator::go_on(std::size_t rounds, const round_sink& sink)
     sink(out);
     return --rounds > 0;
   };
-  specdec::speculative_generate(text_, *target_, drafter_, keep, program::interruption{});
+  specdec::speculative_generate(text_, target_, drafter_, keep, program::interruption{});
   result.status = text_.status();
   result.stats = text_.stats();
   return result;

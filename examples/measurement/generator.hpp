@@ -9,9 +9,11 @@
 #include <functional>
 #include <limits>
 #include <span>
+#include <utility>
 
-#include <model.hpp>
 #include <specdec/specdec.hpp>
+
+#include "any_context.hpp"
 
 namespace measurement {
 
@@ -34,8 +36,9 @@ class generator {
 
   /// The target is referenced, so that a drafter may use the same context. Throws std::invalid_argument for bad
   /// options.
-  generator(toy::context& target, specdec::any_drafter drafter, const specdec::generate_options& options,
-            any_rule rule = {});
+  template <Context Target>
+  generator(Target& target, specdec::any_drafter drafter, const specdec::generate_options& options, any_rule rule = {})
+      : generator(any_context(std::ref(target)), std::move(drafter), options, std::move(rule)) {}
 
   /// Reads the prompt, in one round whose tokens are dropped, and returns that round's statistics.
   /// Throws std::invalid_argument and std::length_error as `session::begin`.
@@ -53,13 +56,16 @@ class generator {
   specdec::generation go_on(
       std::size_t rounds = all_rounds, const round_sink& sink = [](const specdec::outcome&) {});
 
-  [[nodiscard]] toy::context& target() noexcept { return *target_; }
+  [[nodiscard]] any_context& target() noexcept { return target_; }
   [[nodiscard]] specdec::any_drafter& drafter() noexcept { return drafter_; }
   /// The text of the last run; within a sink, of this one.
   [[nodiscard]] const text_session& text() const noexcept { return text_; }
 
  private:
-  toy::context* target_;
+  generator(any_context&& target, specdec::any_drafter drafter, const specdec::generate_options& options,
+            any_rule rule);
+
+  any_context target_;
   specdec::any_drafter drafter_;
   text_session prompt_;
   text_session text_;

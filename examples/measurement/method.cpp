@@ -53,11 +53,10 @@ std::shared_ptr<Drafter> make_drafter(Source source, Arguments&&... arguments) {
   return {both, &both->drafter};
 }
 
-/// Drafts with the pair's draft model, as far as the policy says.
+/// Drafts with a draft model, as far as the policy says.
 template <class Policy>
-auto model_drafter_of(const model_pair& models, Policy policy, const specdec::model_drafter_options& options) {
-  return make_drafter<specdec::model_drafter<toy::context, Policy>>(toy::context(models.draft->model),
-                                                                    std::move(policy), options);
+auto model_drafter_of(any_context draft, Policy policy, const specdec::model_drafter_options& options) {
+  return make_drafter<specdec::model_drafter<any_context, Policy>>(std::move(draft), std::move(policy), options);
 }
 
 constexpr auto policys_gamma = [](auto& drafter) -> std::size_t& { return drafter.policy().gamma; };
@@ -69,33 +68,33 @@ specdec::layer_skip every_second(std::size_t layers) {
   return {layers, skipped, skipped};
 }
 
-assembled_method autoregressive(const model_pair&, toy::context&, const method_settings&) {
+assembled_method autoregressive(any_context, const method_settings&) {
   return {{}, {}, [](std::size_t) {}};
 }
 
-assembled_method rejection(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma);
+assembled_method rejection(any_context draft, const method_settings& settings) {
+  return assembled(model_drafter_of(std::move(draft), specdec::constant{}, {.top = settings.draft_top}), policys_gamma);
 }
 
-assembled_method lenient(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+assembled_method lenient(any_context draft, const method_settings& settings) {
+  return assembled(model_drafter_of(std::move(draft), specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
                    specdec::lenient(settings.lenience));
 }
 
-assembled_method block(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+assembled_method block(any_context draft, const method_settings& settings) {
+  return assembled(model_drafter_of(std::move(draft), specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
                    specdec::block_verification{});
 }
 
-assembled_method coupled(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+assembled_method coupled(any_context draft, const method_settings& settings) {
+  return assembled(model_drafter_of(std::move(draft), specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
                    specdec::coupled{});
 }
 
 /// Drafts trees of the shape that is best for how often siblings were kept so far.
 class learning_tree {
  public:
-  learning_tree(toy::context& model, const specdec::model_drafter_options& options)
+  learning_tree(any_context& model, const specdec::model_drafter_options& options)
       : drafter_(model, {}, options), prior_(first_guess) {}
 
   void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
@@ -122,66 +121,65 @@ class learning_tree {
     drafter_.reshape(trees.shape(nodes_, most_levels));
   }
 
-  specdec::tree_drafter<toy::context> drafter_;
+  specdec::tree_drafter<any_context> drafter_;
   specdec::sibling_acceptance prior_;
   std::size_t nodes_ = 0;
   std::size_t rounds_ = 0;
 };
 
-assembled_method tree(const model_pair& models, toy::context&, const method_settings& settings) {
-  const auto drafter = make_drafter<learning_tree>(toy::context(models.draft->model),
-                                                   specdec::model_drafter_options{.top = settings.draft_top});
+assembled_method tree(any_context draft, const method_settings& settings) {
+  const auto drafter =
+      make_drafter<learning_tree>(std::move(draft), specdec::model_drafter_options{.top = settings.draft_top});
   return {shared_drafter<learning_tree>{drafter}, specdec::recursive_rejection{},
           [drafter](std::size_t nodes) { drafter->limit(nodes); }};
 }
 
-assembled_method dynamic_tree(const model_pair& models, toy::context&, const method_settings&) {
-  using drafter = specdec::dynamic_tree_drafter<toy::context>;
+assembled_method dynamic_tree(any_context draft, const method_settings&) {
+  using drafter = specdec::dynamic_tree_drafter<any_context>;
   return assembled(
-      make_drafter<drafter>(toy::context(models.draft->model)),
-      [](drafter& self) -> std::size_t& { return self.nodes(); }, specdec::naive_sampling{});
+      make_drafter<drafter>(std::move(draft)), [](drafter& self) -> std::size_t& { return self.nodes(); },
+      specdec::naive_sampling{});
 }
 
-assembled_method typical(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(model_drafter_of(models, specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
+assembled_method typical(any_context draft, const method_settings& settings) {
+  return assembled(model_drafter_of(std::move(draft), specdec::constant{}, {.top = settings.draft_top}), policys_gamma,
                    specdec::typical_acceptance{});
 }
 
-assembled_method assisted(const model_pair& models, toy::context&, const method_settings& settings) {
+assembled_method assisted(any_context draft, const method_settings& settings) {
   const specdec::confidence_options sure{.assistant_confidence_threshold = settings.assistant_confidence_threshold};
   const specdec::model_drafter_options options{.top = settings.draft_top};
   if (settings.num_assistant_tokens_schedule == assistant_schedule::heuristic) {
-    return assembled(model_drafter_of(models, specdec::confidence(specdec::heuristic{}, sure), options),
+    return assembled(model_drafter_of(std::move(draft), specdec::confidence(specdec::heuristic{}, sure), options),
                      [](auto& drafter) -> std::size_t& { return drafter.policy().inner().num_assistant_tokens; });
   }
-  return assembled(model_drafter_of(models, specdec::confidence(specdec::constant{}, sure), options),
+  return assembled(model_drafter_of(std::move(draft), specdec::confidence(specdec::constant{}, sure), options),
                    [](auto& drafter) -> std::size_t& { return drafter.policy().inner().gamma; });
 }
 
-assembled_method cost_model(const model_pair& models, toy::context&, const method_settings& settings) {
-  const auto drafter = model_drafter_of(models, specdec::cost_model<>(), {.top = settings.draft_top});
+assembled_method cost_model(any_context draft, const method_settings& settings) {
+  const auto drafter = model_drafter_of(std::move(draft), specdec::cost_model<>(), {.top = settings.draft_top});
   return {shared_drafter<std::remove_reference_t<decltype(*drafter)>>{drafter}, {}, [drafter](std::size_t gamma) {
             drafter->policy().limit(gamma);
           }};
 }
 
-assembled_method cascade(const model_pair& models, toy::context&, const method_settings& settings) {
+assembled_method cascade(any_context draft, const method_settings& settings) {
   // Guesses cost the draft model more than they cost the target, so that only likely ones pay.
   const specdec::suffix_options likely{.max_spec_tokens = 8, .min_token_prob = 0.5};
-  using drafter = specdec::cascade_drafter<toy::context, specdec::suffix_drafter>;
-  return assembled(
-      make_drafter<drafter>(toy::context(models.draft->model), specdec::suffix_drafter(likely), specdec::constant{},
-                            specdec::model_drafter_options{.top = settings.draft_top}),
-      policys_gamma);
+  using drafter = specdec::cascade_drafter<any_context, specdec::suffix_drafter>;
+  return assembled(make_drafter<drafter>(std::move(draft), specdec::suffix_drafter(likely), specdec::constant{},
+                                         specdec::model_drafter_options{.top = settings.draft_top}),
+                   policys_gamma);
 }
 
-assembled_method prompt_lookup(const model_pair&, toy::context&, const method_settings& settings) {
+assembled_method prompt_lookup(any_context, const method_settings& settings) {
   const auto drafter = std::make_shared<specdec::prompt_lookup>();
   drafter->max_matching_ngram_size = settings.max_matching_ngram_size;
   return assembled(drafter, [](specdec::prompt_lookup& lookup) -> std::size_t& { return lookup.num_output_tokens; });
 }
 
-assembled_method suffix(const model_pair&, toy::context&, const method_settings& settings) {
+assembled_method suffix(any_context, const method_settings& settings) {
   return assembled(
       std::make_shared<specdec::suffix_drafter>(specdec::suffix_options{.max_spec_factor = settings.max_spec_factor,
                                                                         .doubt = settings.doubt,
@@ -204,10 +202,10 @@ assembled_method ngram(const model_pair& models, toy::context&, const method_set
   return assembled(make_drafter<specdec::ngram_drafter<>>(std::move(table)), policys_gamma);
 }
 
-assembled_method big_little(const model_pair& models, toy::context&, const method_settings& settings) {
+assembled_method big_little(any_context draft, const method_settings& settings) {
   const specdec::fallback sure{.fallback_threshold = settings.fallback_threshold};
   return assembled(
-      model_drafter_of(models, sure, {.sampling = specdec::sampling_params{.temperature = 0}}),
+      model_drafter_of(std::move(draft), sure, {.sampling = specdec::sampling_params{.temperature = 0}}),
       [](auto& drafter) -> std::size_t& { return drafter.policy().num_small_iters; },
       specdec::big_little(settings.rollback_threshold));
 }
@@ -221,8 +219,8 @@ assembled_method draft_verify(const model_pair&, toy::context& target, const met
       [](drafter& self) -> std::size_t& { return self.policy().max_step_draft; });
 }
 
-assembled_method adaedl(const model_pair& models, toy::context&, const method_settings& settings) {
-  return assembled(model_drafter_of(models, specdec::adaedl{}, {.top = settings.draft_top}),
+assembled_method adaedl(any_context draft, const method_settings& settings) {
+  return assembled(model_drafter_of(std::move(draft), specdec::adaedl{}, {.top = settings.draft_top}),
                    [](auto& drafter) -> std::size_t& { return drafter.policy().threshold.max_step_draft; });
 }
 
@@ -281,35 +279,42 @@ assembled_method universal(const model_pair& models, toy::context&, const method
                    policys_gamma);
 }
 
+/// A method of any engine, on the toy backend.
+template <assembled_method (*Anywhere)(any_context, const method_settings&)>
+assembled_method here(const model_pair& models, toy::context&, const method_settings& settings) {
+  return Anywhere(models.draft ? any_context(toy::context(models.draft->model)) : any_context(), settings);
+}
+
 constexpr std::array all_methods{
     method{"autoregressive", "one token per call of the target", "the baseline", true, draft_source::nothing, true, 0,
-           autoregressive},
+           here<autoregressive>, autoregressive},
     method{"rejection", "a draft model's tokens, each accepted with probability p/q",
-           "Leviathan et al., Chen et al. 2023", true, draft_source::model, true, 2, rejection},
+           "Leviathan et al., Chen et al. 2023", true, draft_source::model, true, 2, here<rejection>, rejection},
     method{"lenient", "the same with probability p/(l q), l < 1", "Leviathan et al. 2023, A.5", false,
-           draft_source::model, true, 3, lenient},
+           draft_source::model, true, 3, here<lenient>, lenient},
     method{"block", "a draft model's tokens, kept or refused as a block", "Sun et al. 2024", true, draft_source::model,
-           true, 3, block},
+           true, 3, here<block>, block},
     method{"coupled", "target and draft share their noise: the text depends on the seed alone", "Daliri et al. 2024",
-           true, draft_source::model, true, 2, coupled},
+           true, draft_source::model, true, 2, here<coupled>, coupled},
     method{"tree", "a draft model's tokens, in a tree of the best shape", "Chen et al. 2024, Sequoia", true,
-           draft_source::model, false, 8, tree},
+           draft_source::model, false, 8, here<tree>, tree, true},
     method{"dynamic_tree", "a tree that grows where the draft model is sure", "Li et al. 2024, EAGLE-2", true,
-           draft_source::model, false, 8, dynamic_tree},
+           draft_source::model, false, 8, here<dynamic_tree>, dynamic_tree, true},
     method{"typical", "keeps what is probable enough for how sure the target is", "Cai et al. 2024, Medusa", false,
-           draft_source::model, true, 4, typical},
+           draft_source::model, true, 4, here<typical>, typical},
     method{"assisted", "a draft model goes on while it is sure", "Hugging Face, Gante 2023", true, draft_source::model,
-           false, 20, assisted},
+           false, 20, here<assisted>, assisted},
     method{"cost_model", "a draft model goes on as far as measured costs and acceptance say it pays",
-           "Leviathan et al. 2023, 3.8, with costs measured", true, draft_source::model, false, 16, cost_model},
+           "Leviathan et al. 2023, 3.8, with costs measured", true, draft_source::model, false, 16, here<cost_model>,
+           cost_model},
     method{"adaedl", "a draft model goes on while its entropy is low", "Agrawal et al. 2024", true, draft_source::model,
-           false, 8, adaedl},
+           false, 8, here<adaedl>, adaedl},
     method{"prompt_lookup", "what followed when the last tokens came before", "Saxena 2023", true, draft_source::text,
-           false, 10, prompt_lookup},
+           false, 10, here<prompt_lookup>, prompt_lookup},
     method{"suffix", "what most often followed the longest end of the text that came before", "Oliaro et al. 2024",
-           true, draft_source::text, false, 64, suffix},
+           true, draft_source::text, false, 64, here<suffix>, suffix},
     method{"cascade", "a draft model, whose own draft is looked up in the text", "Chen et al. 2024", true,
-           draft_source::model, true, 4, cascade},
+           draft_source::model, true, 4, here<cascade>, cascade},
     method{"universal", "a draft model of any vocabulary, through the text", "Timor et al. 2025; Hugging Face", true,
            draft_source::foreign_model, false, 20, universal},
     method{"translated", "a draft model of another vocabulary, by the tokens in common", "Timor et al. 2025, TLI", true,
@@ -317,7 +322,7 @@ constexpr std::array all_methods{
     method{"ngram", "what follows the last token in other texts", "Leviathan et al. 2023, table 3", true,
            draft_source::text, true, 1, ngram},
     method{"big_little", "a small model writes while it is sure; the target rolls back what it finds unlikely",
-           "Kim et al. 2023", false, draft_source::model, false, 10, big_little},
+           "Kim et al. 2023", false, draft_source::model, false, 10, here<big_little>, big_little},
     method{"draft_verify", "the target goes on with layers left out while it is sure", "Zhang et al. 2024", true,
            draft_source::target, false, 8, draft_verify},
     method{"early_exit", "the target drafts with its first layers", "Hugging Face; Elhoushi et al. 2024", true,

@@ -2,7 +2,7 @@
 #define MEASUREMENT_METHOD_HPP
 
 /// @file
-/// The published methods by name, each ready to run on the toy backend.
+/// The published methods by name, each ready to run on the toy backend, and many on any engine.
 
 #include <cstddef>
 #include <memory>
@@ -15,6 +15,7 @@
 #include <program/language_model.hpp>
 #include <specdec/specdec.hpp>
 
+#include "any_context.hpp"
 #include "generator.hpp"
 
 namespace measurement {
@@ -80,7 +81,8 @@ struct method_settings {
   std::optional<std::size_t> assistant_early_exit = std::nullopt;
 };
 
-/// A method at work for one target: what drafts, and what judges. Movable; the target's context must outlive it.
+/// A method at work for one target: what drafts, and what judges. Movable; a target that drafts for itself must outlive
+/// it.
 struct assembled_method {
   specdec::any_drafter drafter;
   any_rule rule = {};
@@ -100,6 +102,12 @@ struct method {
   std::size_t default_gamma;
 
   assembled_method (*assemble)(const model_pair& models, toy::context& target, const method_settings& settings);
+
+  /// The same on any engine, with a context for the draft model, or an empty one where the method drafts without; null
+  /// if it needs more of an engine than contexts.
+  assembled_method (*assemble_anywhere)(any_context draft, const method_settings& settings) = nullptr;
+  /// Whether its drafts branch, so that the contexts must score trees.
+  bool drafts_trees = false;
 };
 
 /// All methods, plain decoding first.

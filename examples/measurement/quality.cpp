@@ -21,7 +21,7 @@ quality& quality::operator+=(const quality& other) noexcept {
   return *this;
 }
 
-quality quality_of(toy::context& target, std::span<const specdec::token_id> text, std::size_t prompt_size) {
+quality quality_of(any_context target, std::span<const specdec::token_id> text, std::size_t prompt_size) {
   quality found;
   if (text.size() == prompt_size) return found;
   specdec::law law(target.vocab_size(), {});

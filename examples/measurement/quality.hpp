@@ -7,8 +7,9 @@
 #include <cstddef>
 #include <span>
 
-#include <model.hpp>
 #include <specdec/types.hpp>
+
+#include "any_context.hpp"
 
 namespace measurement {
 
@@ -27,9 +28,8 @@ struct quality {
 };
 
 /// Judges the tokens of `text` behind the first `prompt_size`, in one pass over the whole text.
-/// Precondition: 1 <= prompt_size <= text.size(). Throws as `context::decode`.
-[[nodiscard]] quality quality_of(toy::context& target, std::span<const specdec::token_id> text,
-                                 std::size_t prompt_size);
+/// Precondition: 1 <= prompt_size <= text.size(). Throws as the target.
+[[nodiscard]] quality quality_of(any_context target, std::span<const specdec::token_id> text, std::size_t prompt_size);
 
 }  // namespace measurement
 

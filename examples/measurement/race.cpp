@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -187,7 +188,7 @@ race_record race::run(std::span<const specdec::token_id> prompt, std::uint32_t s
     before = now;
   };
   record.speculative = speculative_.run(stream, rounds, after_a_round).stats;
-  record.text = quality_of(twin_target_, speculative_.text().tokens(), prompt.size());
+  record.text = quality_of(std::ref(twin_target_), speculative_.text().tokens(), prompt.size());
   return record;
 }
 

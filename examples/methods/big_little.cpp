@@ -6,6 +6,7 @@
 // have chosen in their place, perplexity is under the large model.
 
 #include <cstdio>
+#include <functional>
 #include <string>
 
 #include <measurement/quality.hpp>
@@ -19,7 +20,7 @@ void decode(const std::string& prompt) {
   const auto tokens = pair.tokenizer.encode(prompt);
   const auto greedy = pair.options(80, {.temperature = 0});
   const auto judge = [&](const auto& text) {
-    const auto quality = measurement::quality_of(pair.target, text.tokens(), tokens.size());
+    const auto quality = measurement::quality_of(std::ref(pair.target), text.tokens(), tokens.size());
     std::printf("agreement %.2f, perplexity %.2f\n", quality.agreement(), quality.perplexity());
   };
 

@@ -5,6 +5,7 @@
 // l = 0.1 what is rare stays rare. The perplexity under the target says what the speed costs.
 
 #include <cstdio>
+#include <functional>
 #include <string>
 
 #include <measurement/quality.hpp>
@@ -26,7 +27,7 @@ int main(int count, char** arguments) {
         options.stream = stream;
         const auto text = methods::generate(pair.target, drafter, tokens, options, specdec::lenient(lenience));
         all += text.stats();
-        quality += measurement::quality_of(pair.target, text.tokens(), tokens.size());
+        quality += measurement::quality_of(std::ref(pair.target), text.tokens(), tokens.size());
       }
       std::printf("lenience %.1f: alpha %.2f, %.2f tokens per call of the target, perplexity %.1f\n", lenience,
                   all.alpha(), all.mean_acceptance_length(), quality.perplexity());
