@@ -36,10 +36,11 @@ method_settings method_options::settings() const {
   return result;
 }
 
-std::vector<std::pair<std::string, std::string>> method_options::help() {
-  std::vector<std::pair<std::string, std::string>> entries;
+std::vector<method_options::description> method_options::help() {
+  std::vector<description> entries;
   for (const option& one : list()) {
-    entries.emplace_back(fmt::format("{} {}", one.name, one.value), fmt::format("{}: {}", one.method, one.help));
+    entries.push_back(
+        {fmt::format("{} {}", one.name, one.value), one.method, fmt::format("{}: {}", one.method, one.help)});
   }
   return entries;
 }

@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <measurement/method.hpp>
@@ -36,8 +35,11 @@ class method_options {
   /// no such parameter, std::runtime_error if a file cannot be read.
   [[nodiscard]] measurement::method_settings settings() const;
 
-  /// The parameters as they are written, and what each means, with its default.
-  [[nodiscard]] static std::vector<std::pair<std::string, std::string>> help();
+  /// A parameter as it is written, the one method that has it, and what it means, with its default.
+  struct description {
+    std::string name, method, meaning;
+  };
+  [[nodiscard]] static std::vector<description> help();
 
  private:
   struct option {

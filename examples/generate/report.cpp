@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <program/json.hpp>
 #include <program/text.hpp>
 
 namespace generate {
@@ -15,7 +16,6 @@ namespace {
 
 using program::bar;
 using program::milliseconds;
-using program::parameters;
 using program::percent;
 
 std::string count(std::size_t value) { return fmt::format("{}", fmt::group_digits(value)); }
@@ -32,10 +32,6 @@ std::string ordinal(std::size_t number) {
 
 std::string plural(std::size_t number, std::string_view noun) {
   return fmt::format("{} {}{}", count(number), noun, number == 1 ? "" : "s");
-}
-
-std::string describe(const language_model& one) {
-  return fmt::format("{}, {} parameters", one.path.filename().string(), parameters(one.model.parameter_count()));
 }
 
 double speedup_of(const comparison& both) {
@@ -145,16 +141,16 @@ std::string ending(specdec::session_status status, const std::optional<std::stri
   }
 }
 
-std::string to_table(const options& asked, const model_pair& models, const findings& found, const terminal& out) {
+std::string to_table(const request& asked, const engine& engine, const findings& found, const terminal& out) {
   const specdec::statistics& stats = found.measured.stats;
   const measurement::method& method = *asked.method;
   const bool speculative = method.drafts_with != measurement::draft_source::nothing && found.gamma > 0;
   table t(out);
   t.space();
-  t.row("target", describe(models.target) + (asked.ballast > 0 ? " with ballast" : ""));
-  if (models.draft) {
+  t.row("target", in_words(engine.target()));
+  if (const auto draft = engine.draft()) {
     const bool advised_against = !asked.gamma && found.gamma == 0;
-    t.row("draft", describe(*models.draft) + (advised_against ? "; not used, guessing would cost more" : ""));
+    t.row("draft", in_words(*draft) + (advised_against ? "; not used, guessing would cost more" : ""));
   }
   if (speculative) t.row("method", fmt::format("{} ({})", method.name, method.source));
   t.row("prompt", fmt::format("{}, read at {} tokens/s", plural(found.prompt_tokens, "token"),
@@ -216,7 +212,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-json sample_to_json(const sample& one, const options& asked, const toy::tokenizer& tokenizer) {
+json sample_to_json(const sample& one, const request& asked, const engine& engine) {
   json tokens = json::array();
   for (std::size_t i = 0; i < one.generated.tokens.size(); ++i) {
     const specdec::emitted_token& token = one.generated.tokens[i];
@@ -228,7 +224,7 @@ json sample_to_json(const sample& one, const options& asked, const toy::tokenize
       json& likeliest = object["likeliest"] = json::array();
       for (const specdec::candidate& other : one.generated.top(i)) {
         likeliest.push_back({{"id", other.id},
-                             {"text", std::string(tokenizer.piece(other.id))},
+                             {"text", std::string(engine.piece(other.id))},
                              {"log_probability", other.log_probability}});
       }
     }
@@ -242,59 +238,57 @@ json sample_to_json(const sample& one, const options& asked, const toy::tokenize
 
 }  // namespace
 
-std::string to_json(const options& asked, const model_pair& models, const findings& found) {
-  const auto model = [](const language_model& one) {
-    return json{{"file", one.path.string()}, {"parameters", one.model.parameter_count()}};
+std::string to_json(const request& asked, const engine& engine, const findings& found) {
+  const auto model = [](const program::model_description& one) {
+    return json{{"file", one.file.string()}, {"parameters", one.parameters}};
   };
+  const auto draft = engine.draft();
   const auto statistics = [](const specdec::statistics& stats) { return json::parse(specdec::to_json(stats)); };
   json object{{"prompt", asked.prompt}};
   if (asked.samples) {
     json& samples = object["samples"] = json::array();
     for (const sample& one : found.samples) {
-      samples.push_back(sample_to_json(one, asked, models.target.tokenizer));
+      samples.push_back(sample_to_json(one, asked, engine));
       samples.back()["statistics"] = statistics(one.generated.stats);
     }
   } else {
-    object.update(sample_to_json(found.samples.front(), asked, models.target.tokenizer));
+    object.update(sample_to_json(found.samples.front(), asked, engine));
   }
-  object.update(
-      json{{"settings",
-            {{"target", model(models.target)},
-             {"draft", models.draft ? model(*models.draft) : json()},
-             {"predict", asked.predict},
-             {"min_tokens", asked.min_tokens},
-             {"stop_texts", asked.stop_texts},
-             {"samples", asked.samples.value_or(1)},
-             {"method", asked.method->name},
-             {"lossless", asked.method->lossless},
-             {"gamma", found.gamma},
-             {"temperature", asked.sampling.temperature},
-             {"top_k", asked.sampling.top_k},
-             {"top_p", asked.sampling.top_p},
-             {"min_p", asked.sampling.min_p},
-             {"repetition_penalty", asked.sampling.repetition_penalty},
-             {"frequency_penalty", asked.sampling.frequency_penalty},
-             {"presence_penalty", asked.sampling.presence_penalty},
-             {"penalty_window", asked.sampling.penalty_window},
-             {"seed", asked.seed},
-             {"draft_top", asked.method_settings.draft_top},
-             {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
-             {"ballast", asked.ballast},
-             {"ignore_eos", asked.ignore_eos},
-             {"log_probabilities_of", asked.log_probabilities == specdec::log_probability_of::model ? "model" : "law"},
-             {"threads", asked.threads},
-             {"instruction_set", models.target.model.instruction_set()}}},
-           {"prompt_reading",
-            {{"tokens", found.prompt_tokens},
-             {"target_tokens", found.prompt_tokens + found.reading.proposed},
-             {"target_seconds", found.reading.target_seconds},
-             {"draft_seconds", found.reading.draft_seconds}}},
-           {"statistics", statistics(found.measured.stats)},
-           {"runs", found.measured.runs},
-           {"baseline", nullptr},
-           {"speedup", nullptr},
-           {"prediction", nullptr},
-           {"quality", nullptr}});
+  object.update(json{
+      {"settings",
+       {{"target", model(engine.target())},
+        {"draft", draft ? model(*draft) : json()},
+        {"predict", asked.predict},
+        {"min_tokens", asked.min_tokens},
+        {"stop_texts", asked.stop_texts},
+        {"samples", asked.samples.value_or(1)},
+        {"method", asked.method->name},
+        {"lossless", asked.method->lossless},
+        {"gamma", found.gamma},
+        {"temperature", asked.sampling.temperature},
+        {"top_k", asked.sampling.top_k},
+        {"top_p", asked.sampling.top_p},
+        {"min_p", asked.sampling.min_p},
+        {"repetition_penalty", asked.sampling.repetition_penalty},
+        {"frequency_penalty", asked.sampling.frequency_penalty},
+        {"presence_penalty", asked.sampling.presence_penalty},
+        {"penalty_window", asked.sampling.penalty_window},
+        {"seed", asked.seed},
+        {"draft_top", asked.method_settings.draft_top},
+        {"ignore_eos", asked.ignore_eos},
+        {"log_probabilities_of", asked.log_probabilities == specdec::log_probability_of::model ? "model" : "law"}}},
+      {"prompt_reading",
+       {{"tokens", found.prompt_tokens},
+        {"target_tokens", found.prompt_tokens + found.reading.proposed},
+        {"target_seconds", found.reading.target_seconds},
+        {"draft_seconds", found.reading.draft_seconds}}},
+      {"statistics", statistics(found.measured.stats)},
+      {"runs", found.measured.runs},
+      {"baseline", nullptr},
+      {"speedup", nullptr},
+      {"prediction", nullptr},
+      {"quality", nullptr}});
+  engine.list_settings(object["settings"]);
   if (const auto judged = quality_of_all(found)) {
     object["quality"] = {{"agreement", judged->agreement()}, {"perplexity", judged->perplexity()}};
   }
@@ -311,7 +305,7 @@ std::string to_json(const options& asked, const model_pair& models, const findin
         {"target_call_seconds",
          {{"1", parts.target_call.front()}, {std::to_string(parts.target_call.size()), parts.target_call.back()}}}};
   }
-  return fmt::format("{}\n", object.dump(-1, ' ', false, json::error_handler_t::replace));
+  return program::on_one_line(object);
 }
 
 }  // namespace generate

@@ -13,9 +13,9 @@
 #include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
 
+#include "engine.hpp"
 #include "measurement.hpp"
-#include "models.hpp"
-#include "options.hpp"
+#include "request.hpp"
 #include "text_stream.hpp"
 
 namespace generate {
@@ -54,11 +54,11 @@ struct findings {
 [[nodiscard]] std::string ending(specdec::session_status status, const std::optional<std::string>& stop_text);
 
 /// The table, at most 80 columns wide, in the colours of `out`.
-[[nodiscard]] std::string to_table(const options& asked, const model_pair& models, const findings& found,
+[[nodiscard]] std::string to_table(const request& asked, const engine& engine, const findings& found,
                                    const terminal& out);
 
 /// One JSON object on one line.
-[[nodiscard]] std::string to_json(const options& asked, const model_pair& models, const findings& found);
+[[nodiscard]] std::string to_json(const request& asked, const engine& engine, const findings& found);
 
 }  // namespace generate
 

@@ -1,6 +1,8 @@
 #include "round_trace.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -9,9 +11,11 @@
 namespace generate {
 
 std::string round_trace::quoted(specdec::token_id token) const {
-  const std::string_view piece = tokenizer_->piece(token);
+  const std::string_view piece = engine_->piece(token);
   if (!piece.empty()) return fmt::format("{:?}", piece);
-  return token == tokenizer_->eos() ? "<end>" : fmt::format("<token {}>", token);
+  const std::vector<specdec::token_id>& ends = engine_->end_tokens();
+  const bool is_end = std::find(ends.begin(), ends.end(), token) != ends.end();
+  return is_end ? "<end>" : fmt::format("<token {}>", token);
 }
 
 void round_trace::operator()(const specdec::outcome& round, const measurement::text_session& text) const {

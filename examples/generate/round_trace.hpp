@@ -10,7 +10,8 @@
 #include <measurement/generator.hpp>
 #include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
-#include <tokenizer.hpp>
+
+#include "engine.hpp"
 
 namespace generate {
 
@@ -20,7 +21,7 @@ using program::terminal;
 /// Tells of every round in one line.
 class round_trace {
  public:
-  round_trace(const toy::tokenizer& tokenizer, const terminal& out) : tokenizer_(&tokenizer), out_(&out) {}
+  round_trace(const engine& engine, const terminal& out) : engine_(&engine), out_(&out) {}
 
   /// @param text the session that committed the round
   void operator()(const specdec::outcome& round, const measurement::text_session& text) const;
@@ -32,7 +33,7 @@ class round_trace {
  private:
   [[nodiscard]] std::string quoted(specdec::token_id token) const;
 
-  const toy::tokenizer* tokenizer_;
+  const engine* engine_;
   const terminal* out_;
 };
 

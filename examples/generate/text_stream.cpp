@@ -21,7 +21,7 @@ void text_stream::take(style as, std::string_view text) {
 void text_stream::operator()(const specdec::outcome& round) {
   std::string_view bytes = round.text;
   for (const specdec::emitted_token& token : round.tokens) {
-    const std::size_t size = tokenizer_->piece(token.id).size();
+    const std::size_t size = piece_(token.id).size();
     text_.pieces.push_back(characters_.push(bytes.substr(0, size)));
     bytes.remove_prefix(size);
     take(token.origin == specdec::provenance::drafted ? style::drafted : style::plain, text_.pieces.back());

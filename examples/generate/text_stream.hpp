@@ -4,13 +4,14 @@
 /// @file
 /// From tokens to text on a screen.
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <program/terminal.hpp>
 #include <specdec/specdec.hpp>
-#include <tokenizer.hpp>
 
 #include "utf8.hpp"
 
@@ -18,6 +19,9 @@ namespace generate {
 
 using program::style;
 using program::terminal;
+
+/// Tells the bytes of a token.
+using token_text = std::function<std::string_view(specdec::token_id)>;
 
 /// A generated text.
 struct written_text {
@@ -32,8 +36,7 @@ class text_stream {
   enum class showing { as_it_comes, at_its_end };
 
   /// Shows nothing if `out` is null.
-  text_stream(const toy::tokenizer& tokenizer, const terminal* out, showing when)
-      : tokenizer_(&tokenizer), out_(out), when_(when) {}
+  text_stream(token_text piece, const terminal* out, showing when) : piece_(std::move(piece)), out_(out), when_(when) {}
 
   /// Shows what is not generated: a heading, the prompt.
   void show(style as, std::string_view text);
@@ -46,7 +49,7 @@ class text_stream {
  private:
   void take(style as, std::string_view text);
 
-  const toy::tokenizer* tokenizer_;
+  token_text piece_;
   const terminal* out_;
   showing when_;
   utf8_stream characters_;

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tokenizer.hpp>
+
 namespace {
 
 using generate::text_stream;
@@ -33,7 +35,8 @@ class text_of_rounds : public testing::Test {
   }
 
   const toy::tokenizer tokenizer{toy::gguf_file(std::string(SPECDEC_MODELS_DIR) + "/target.gguf")};
-  text_stream stream{tokenizer, nullptr, text_stream::showing::as_it_comes};
+  text_stream stream{[this](specdec::token_id token) { return tokenizer.piece(token); }, nullptr,
+                     text_stream::showing::as_it_comes};
 };
 
 TEST_F(text_of_rounds, gives_every_token_the_text_it_completed) {
