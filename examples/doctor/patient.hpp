@@ -5,31 +5,35 @@
 /// The pair that is examined, at work.
 
 #include <cstddef>
+#include <functional>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
+#include <measurement/any_context.hpp>
 #include <measurement/generator.hpp>
-#include <model.hpp>
-#include <program/language_model.hpp>
 #include <specdec/specdec.hpp>
 
-#include "options.hpp"
+#include "question.hpp"
 
 namespace doctor {
 
-/// Target and draft with their contexts, generating behind one prompt after the other. Neither copied nor moved.
+/// What a patient knows of its vocabulary.
+struct vocabulary {
+  std::function<std::vector<specdec::token_id>(std::string_view)> encode;
+  std::vector<specdec::token_id> end_tokens;
+};
+
+/// Target and draft, generating behind one prompt after the other. Neither copied nor moved.
 class patient {
  public:
-  /// Loads the models and reads the prompts. Throws std::runtime_error naming the file if one cannot be used, the
-  /// draft's vocabulary is not the target's, or no prompt leaves room in the contexts to measure behind it.
-  explicit patient(const options& asked);
+  /// Reads the prompts. Throws std::runtime_error naming the file if that cannot be used, or if no prompt leaves room
+  /// in the contexts to measure behind it. Precondition: both have the vocabulary.
+  patient(const question& asked, measurement::any_context target, measurement::any_context draft,
+          const vocabulary& words);
 
   patient(const patient&) = delete;
   patient& operator=(const patient&) = delete;
-
-  [[nodiscard]] const program::language_model& target() const noexcept { return target_; }
-  [[nodiscard]] const program::language_model& draft() const noexcept { return draft_; }
 
   /// The prompts that leave room, in an order whose beginnings have of every task alike.
   [[nodiscard]] std::span<const std::vector<specdec::token_id>> prompts() const noexcept { return prompts_; }
@@ -47,12 +51,11 @@ class patient {
   [[nodiscard]] std::size_t room_behind(std::span<const specdec::token_id> prompt) const noexcept;
 
  private:
-  program::language_model target_, draft_;
   std::vector<std::vector<specdec::token_id>> prompts_;
   std::size_t without_room_ = 0;
   bool varied_;
-  toy::context target_context_, draft_context_;
-  specdec::model_drafter<toy::context> drafter_;
+  measurement::any_context target_, draft_;
+  specdec::model_drafter<measurement::any_context> drafter_;
   measurement::generator natural_, endless_;
 };
 

@@ -20,11 +20,6 @@ using program::terminal;
 constexpr std::size_t width = 80;
 constexpr std::string_view indent = "  ";
 
-std::string describe(const program::language_model& one, bool ballast) {
-  return fmt::format("{}, {} parameters{}", one.path.filename().string(),
-                     program::parameters(one.model.parameter_count()), ballast ? " with ballast" : "");
-}
-
 std::string row(std::string_view name, std::string_view value, const terminal& out) {
   return fmt::format("{}{}{}\n", indent, out.styled(style::quiet, fmt::format("{:<12}", name)), value);
 }
@@ -106,11 +101,11 @@ void add_check(const findings& found, const terminal& out, std::string& text) {
 
 }  // namespace
 
-std::string to_text(const options& asked, const findings& found, const terminal& out) {
+std::string to_text(const findings& found, const terminal& out) {
   const advice& given = found.given;
   std::string text = "\n";
-  text += row("target", describe(*found.target, asked.ballast > 0), out);
-  text += row("draft", describe(*found.draft, asked.draft_ballast > 0), out);
+  text += row("target", in_words(found.target), out);
+  text += row("draft", in_words(found.draft), out);
   text += row("examined", examined(found), out);
   add_costs(given, out, text);
   text += '\n';
@@ -130,11 +125,12 @@ std::string to_text(const options& asked, const findings& found, const terminal&
   return text;
 }
 
-std::string to_json(const options& asked, const findings& found) {
+nlohmann::ordered_json to_json(const question& asked, const findings& found,
+                               const std::function<void(nlohmann::ordered_json&)>& list_settings) {
   using json = nlohmann::ordered_json;
   const advice& given = found.given;
-  const auto model = [](const program::language_model& one) {
-    return json{{"file", one.path.string()}, {"parameters", one.model.parameter_count()}};
+  const auto model = [](const program::model_description& one) {
+    return json{{"file", one.file.string()}, {"parameters", one.parameters}};
   };
   json forecasts = json::array();
   for (const forecast& one : given.forecasts) {
@@ -149,8 +145,8 @@ std::string to_json(const options& asked, const findings& found) {
   const forecast& best = given.forecasts[given.best_draft];
   json object{
       {"settings",
-       {{"target", model(*found.target)},
-        {"draft", model(*found.draft)},
+       {{"target", model(found.target)},
+        {"draft", model(found.draft)},
         {"temperature", asked.sampling.temperature},
         {"top_k", asked.sampling.top_k},
         {"top_p", asked.sampling.top_p},
@@ -162,12 +158,7 @@ std::string to_json(const options& asked, const findings& found) {
         {"draft_temperature", asked.draft_temperature ? json(*asked.draft_temperature) : json()},
         {"draft_top", asked.draft_top},
         {"seed", asked.seed},
-        {"weights", asked.weights == toy::weight_format::float16 ? "f16" : "f32"},
-        {"ballast", asked.ballast},
-        {"draft_ballast", asked.draft_ballast},
-        {"threads", asked.threads},
-        {"seconds", asked.seconds},
-        {"instruction_set", found.target->model.instruction_set()}}},
+        {"seconds", asked.seconds}}},
       {"verdict", verdicts[static_cast<int>(given.what)]},
       {"gamma", given.best},
       {"best_draft", {{"gamma", best.gamma}, {"speedup", best.speedup}, {"low", best.low}, {"high", best.high}}},
@@ -204,7 +195,8 @@ std::string to_json(const options& asked, const findings& found) {
                        {"share_of_fastest", found.checked->share_of_fastest},
                        {"speeds", std::move(speeds)}};
   }
-  return fmt::format("{}\n", object.dump(-1, ' ', false, json::error_handler_t::replace));
+  list_settings(object["settings"]);
+  return object;
 }
 
 }  // namespace doctor

@@ -4,29 +4,17 @@
 /// @file
 /// The advice in words, as a table, and as JSON.
 
-#include <optional>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include <program/language_model.hpp>
 #include <program/terminal.hpp>
 
 #include "advice.hpp"
-#include "check.hpp"
-#include "options.hpp"
-#include "recording.hpp"
+#include "diagnosis.hpp"
+#include "question.hpp"
 
 namespace doctor {
-
-/// What is told of one examination.
-struct findings {
-  const program::language_model* target = nullptr;
-  const program::language_model* draft = nullptr;
-  std::size_t prompts_without_room = 0;
-  recording measured = {};
-  advice given = {};
-  /// Nothing if it was not asked for.
-  std::optional<check_result> checked = std::nullopt;
-};
 
 /// The verdict: one sentence or two.
 [[nodiscard]] std::string verdict_in_words(const advice& given);
@@ -38,10 +26,11 @@ struct findings {
 [[nodiscard]] std::string remedy_in_words(const advice& given);
 
 /// All of it, at most 80 columns wide, in the colours of `out`.
-[[nodiscard]] std::string to_text(const options& asked, const findings& found, const program::terminal& out);
+[[nodiscard]] std::string to_text(const findings& found, const program::terminal& out);
 
-/// One JSON object on one line.
-[[nodiscard]] std::string to_json(const options& asked, const findings& found);
+/// One JSON object. @param list_settings adds what the engine was told to the settings
+[[nodiscard]] nlohmann::ordered_json to_json(const question& asked, const findings& found,
+                                             const std::function<void(nlohmann::ordered_json&)>& list_settings);
 
 }  // namespace doctor
 
