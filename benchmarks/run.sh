@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Builds the benchmarks of verification and prints their tables, then what including the library costs a compiler:
+# Builds the benchmarks of verification and prints their tables, then those of llama.cpp's samplers beside specdec's, if
+# CMake finds llama.cpp (SPECDEC_LLAMA_ROOT in the environment names its folder), and what including the library costs a
+# compiler:
 #
 #   bash benchmarks/run.sh                                       everything, in about two minutes
 #   bash benchmarks/run.sh --benchmark_filter='filtered law'     only some tables; any option of Google Benchmark's
@@ -16,8 +18,15 @@ printf "Building\n" >&2
 log=$(mktemp)
 object=$(mktemp)
 trap 'rm -f "$log" "$object"' EXIT
-if ! { cmake --preset release -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_BUILD_BENCHMARKS=ON &&
-  cmake --build --preset release --target verifier; } >"$log" 2>&1; then
+build() {
+  cmake --preset release -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_BUILD_BENCHMARKS=ON \
+    ${SPECDEC_LLAMA_ROOT:+-DSPECDEC_LLAMA_ROOT="$SPECDEC_LLAMA_ROOT"} || return
+  targets=(verifier)
+  # Known only where llama.cpp is.
+  if grep -q 'benchmarks/samplers/samplers' build/release/build.ninja; then targets+=(samplers); fi
+  cmake --build --preset release --target "${targets[@]}"
+}
+if ! build >"$log" 2>&1; then
   cat "$log" >&2
   printf 'run.sh: the benchmarks could not be built; the messages are above\n' >&2
   exit 1
@@ -25,6 +34,12 @@ fi
 
 printf 'processor:%s\n' "$(sed -n 's/^model name[^:]*://p' /proc/cpuinfo | head -n 1)"
 build/release/benchmarks/verifier "$@"
+if [[ " ${targets[*]} " == *" samplers "* ]]; then
+  printf '\nSamplers: '
+  build/release/benchmarks/samplers/samplers "$@"
+else
+  printf '\nSamplers: skipped, since CMake found no llama.cpp (set SPECDEC_LLAMA_ROOT to its folder)\n'
+fi
 (($# == 0)) || exit 0
 
 printf '\nCompiling #include <specdec/specdec.hpp> alone, -std=c++20 -O2\n'

@@ -2,8 +2,8 @@
 #define SPECDEC_BENCHMARKS_TABLES_HPP
 
 /// @file
-/// Google Benchmark's times as tables, each beside the reading of the same rows. Times are the processor's, not the
-/// clock's: a machine shared with others adds to the clock what is not ours.
+/// Google Benchmark's times as tables, each beside one of its own rows: the reading of the same memory, say. Times are
+/// the processor's, not the clock's: a machine shared with others adds to the clock what is not ours.
 
 #include <benchmark/benchmark.h>
 
@@ -31,6 +31,9 @@ inline std::vector<std::string>& order() {
 /// Collects times and prints them as tables.
 class reporter : public benchmark::BenchmarkReporter {
  public:
+  /// @param reference the row of every table that the others are divided by
+  explicit reporter(std::string reference = "read") : reference_(std::move(reference)) {}
+
   bool ReportContext(const Context&) override { return true; }
 
   void ReportRuns(const std::vector<Run>& runs) override {
@@ -50,17 +53,17 @@ class reporter : public benchmark::BenchmarkReporter {
       const std::string place = name.substr(second + 1);
       if (name.substr(0, first) != table) {
         table = name.substr(0, first);
-        std::printf("\n%s\n%-36s %-5s %10s %10s %9s %9s\n", table.c_str(), "", "", "best us", "median us", "best/read",
-                    "med./read");
+        std::printf("\n%s\n%-36s %-5s %10s %10s %12s %12s\n", table.c_str(), "", "", "best us", "median us",
+                    ("best/" + reference_).c_str(), ("med./" + reference_).c_str());
       }
-      const auto read = times_.find(table + "|read|" + place);
+      const auto reference = times_.find(table + "|" + reference_ + "|" + place);
       std::printf("%-36s %-5s %10.2f %10.2f", name.substr(first + 1, second - first - 1).c_str(), place.c_str(),
                   best(times_[name]), median(times_[name]));
-      if (read == times_.end()) {
+      if (reference == times_.end()) {
         std::printf("\n");
       } else {
-        std::printf(" %9.2f %9.2f\n", best(times_[name]) / best(read->second),
-                    median(times_[name]) / median(read->second));
+        std::printf(" %12.2f %12.2f\n", best(times_[name]) / best(reference->second),
+                    median(times_[name]) / median(reference->second));
       }
     }
     print_fit();
@@ -99,6 +102,7 @@ class reporter : public benchmark::BenchmarkReporter {
                 worst * 100);
   }
 
+  std::string reference_;
   std::map<std::string, std::vector<double>> times_;
 };
 
