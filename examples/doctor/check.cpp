@@ -9,9 +9,6 @@
 
 #include <program/interruption.hpp>
 
-#include "cost_curve.hpp"
-#include "quantile.hpp"
-
 namespace doctor {
 namespace {
 
@@ -21,26 +18,6 @@ constexpr std::size_t gammas = longest_draft + 1;
 
 // Fewer have no spread.
 constexpr std::size_t least_texts = 3;
-
-// Tokens per second of every gamma.
-std::vector<double> speeds_of(std::span<const std::vector<timed_run>* const> runs) {
-  std::vector<timed_run> sums(gammas);
-  std::vector<std::vector<double>> round_seconds;
-  for (const std::vector<timed_run>* text : runs) {
-    std::vector<double>& column = round_seconds.emplace_back();
-    for (std::size_t gamma = 0; gamma < gammas; ++gamma) {
-      const timed_run& run = (*text)[gamma];
-      sums[gamma].tokens += run.tokens;
-      sums[gamma].rounds += run.rounds;
-      column.push_back(run.seconds / run.rounds);
-    }
-  }
-  std::vector<double> speeds = typical_rows(round_seconds);
-  for (std::size_t gamma = 0; gamma < gammas; ++gamma) {
-    speeds[gamma] = sums[gamma].tokens / sums[gamma].rounds / speeds[gamma];
-  }
-  return speeds;
-}
 
 // Rounds for about so many tokens. A number of rounds that is fixed beforehand favours no gamma; a number of tokens
 // would end the long drafts' texts inside a round.
@@ -55,23 +32,19 @@ std::size_t rounds_for(std::size_t gamma, const advice& given, std::size_t room)
 
 }  // namespace
 
-check_result sum_up(std::span<const std::vector<timed_run>> runs, std::size_t advised, std::uint64_t seed) {
-  constexpr std::size_t resamples = 400;
+check_result sum_up(const runs_of_texts& runs, std::size_t advised, std::uint64_t seed) {
+  constexpr double level = 0.9;
   check_result result;
   result.texts = runs.size();
-  std::mt19937_64 random(seed);
-  std::vector<std::vector<double>> drawn(gammas);
-  std::vector<const std::vector<timed_run>*> texts(runs.size());
-  for (std::size_t i = 0; i < resamples; ++i) {
-    for (auto& text : texts) text = &runs[static_cast<std::size_t>(random() % runs.size())];
-    const std::vector<double> speeds = speeds_of(texts);
-    for (std::size_t gamma = 0; gamma < gammas; ++gamma) drawn[gamma].push_back(speeds[gamma] / speeds[0]);
-  }
-  for (std::size_t i = 0; i < runs.size(); ++i) texts[i] = &runs[i];
-  const std::vector<double> speeds = speeds_of(texts);
+  const std::vector<speed> speeds = speeds_of(runs);
+  const std::vector<bounded> speedups = with_bounds(runs, level, seed, [](const std::vector<speed>& ways) {
+    std::vector<double> over_plain;
+    for (const speed& way : ways) over_plain.push_back(way.tokens_per_second / ways.front().tokens_per_second);
+    return over_plain;
+  });
   for (std::size_t gamma = 0; gamma < gammas; ++gamma) {
-    result.speeds.push_back(
-        {gamma, speeds[gamma], speeds[gamma] / speeds[0], quantile(drawn[gamma], 0.05), quantile(drawn[gamma], 0.95)});
+    const bounded& one = speedups[gamma];
+    result.speeds.push_back({gamma, speeds[gamma].tokens_per_second, one.value, one.low, one.high});
   }
   const auto slower = [](const auto& a, const auto& b) { return a.tokens_per_second < b.tokens_per_second; };
   const auto fastest = std::max_element(result.speeds.begin(), result.speeds.end(), slower);
@@ -82,7 +55,7 @@ check_result sum_up(std::span<const std::vector<timed_run>> runs, std::size_t ad
 
 check_result check(patient& pair, const advice& given, allotted_time& time, std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  std::vector<std::vector<timed_run>> runs;
+  runs_of_texts runs;
   std::vector<std::size_t> order(gammas);
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::uint32_t pass = 0; !interruption::stop_requested() && (runs.size() < least_texts || !time.over()); ++pass) {

@@ -6,11 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "advice.hpp"
 #include "allotted_time.hpp"
+#include "alternatives.hpp"
 #include "patient.hpp"
 
 namespace doctor {
@@ -32,18 +32,8 @@ struct check_result {
   double share_of_fastest = 1;
 };
 
-/// What one run did.
-struct timed_run {
-  double seconds = 0;
-  double tokens = 0;
-  double rounds = 0;
-};
-
-/// Sums up runs[text][gamma]. A gamma's speed is its tokens per round over all texts, by what a round of it typically
-/// takes (`typical_rows`): a text that others slowed down counts for no more than one they left alone. Precondition:
-/// there is a text, and every run has a round.
-[[nodiscard]] check_result sum_up(std::span<const std::vector<timed_run>> runs, std::size_t advised,
-                                  std::uint64_t seed);
+/// Sums up runs[text][gamma]. Precondition: there is a text, and every run has a round.
+[[nodiscard]] check_result sum_up(const runs_of_texts& runs, std::size_t advised, std::uint64_t seed);
 
 /// Generates behind every prompt with every gamma, in random order, until the time is over, but three texts at least; a
 /// text that was begun is generated with all of them. Returns no texts if the user interrupts it before the third.

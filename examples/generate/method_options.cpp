@@ -18,9 +18,11 @@ using program::usage_error;
 method_options::method_options() : options_(list()) {}
 
 void method_options::add_to(CLI::App& app) {
-  app.add_option("--method", name_)->type_name("value");
+  name_given_ = app.add_option("--method", name_)->type_name("value");
   for (option& one : options_) one.given = app.add_option(one.name, one.text)->type_name("value");
 }
+
+bool method_options::given() const { return name_given_ != nullptr && !name_given_->empty(); }
 
 const measurement::method& method_options::method() const { return measurement::find_method(name_); }
 

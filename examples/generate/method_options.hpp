@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <measurement/method.hpp>
@@ -27,6 +28,11 @@ class method_options {
 
   /// Makes the options known to the parser, which then refers to this object.
   void add_to(CLI::App& app);
+
+  /// Whether the command line names a method.
+  [[nodiscard]] bool given() const;
+  /// The method where it names none.
+  void set_method(std::string_view name) { name_ = name; }
 
   /// The method that was asked for. Throws `usage_error` if there is no such method.
   [[nodiscard]] const measurement::method& method() const;
@@ -55,6 +61,7 @@ class method_options {
   static std::vector<option> list();
 
   std::string name_ = "rejection";
+  const CLI::Option* name_given_ = nullptr;
   std::vector<option> options_;
 };
 

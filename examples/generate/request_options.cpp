@@ -7,6 +7,7 @@
 #include <limits>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -115,6 +116,15 @@ void request_options::apply_method() {
   }
 }
 
+bool request_options::method_given() const { return methods_.given(); }
+bool request_options::gamma_given() const { return !gamma_.given->empty(); }
+bool request_options::prompt_given() const { return !prompt_.given->empty() || !file_.given->empty(); }
+
+void request_options::set_method(std::string_view name) {
+  methods_.set_method(name);
+  apply_method();
+}
+
 std::optional<std::filesystem::path> request_options::draft_model(const std::string& given) {
   const bool takes_one = is_model(asked_->method->drafts_with);
   if (given == "none") {
@@ -145,8 +155,12 @@ void request_options::apply_prompt(const std::string& otherwise) {
 std::vector<std::string> request_options::arguments(int argc, const char* const* argv) {
   // CLI11 takes its arguments last first, and knows no names of several letters behind one dash.
   std::vector<std::string> given(argv + std::min(argc, 1), argv + argc);
+  constexpr std::pair<std::string_view, const char*> long_names[] = {
+      {"-md", "--model-draft"}, {"-ngl", "--gpu-layers"}, {"-td", "--threads-draft"}};
   for (std::string& argument : given) {
-    if (argument == "-md") argument = "--model-draft";
+    for (const auto& [brief, full] : long_names) {
+      if (argument == brief) argument = full;
+    }
   }
   std::reverse(given.begin(), given.end());
   return given;

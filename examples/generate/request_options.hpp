@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <program/sampling_options.hpp>
@@ -40,6 +41,13 @@ class request_options {
   /// be read.
   void apply();
 
+  /// Whether the command line named a method, a number of drafted tokens, or a prompt.
+  [[nodiscard]] bool method_given() const;
+  [[nodiscard]] bool gamma_given() const;
+  [[nodiscard]] bool prompt_given() const;
+  /// The method as if --method had named it. Precondition: options were applied, and none was named.
+  void set_method(std::string_view name);
+
   /// The draft model that --model-draft names, or nothing for 'none': then a method that drafts with one becomes plain
   /// decoding. Throws `usage_error` if the method drafts without. Precondition: options were applied.
   [[nodiscard]] std::optional<std::filesystem::path> draft_model(const std::string& given);
@@ -48,7 +56,7 @@ class request_options {
   /// Throws as `apply`.
   void apply_prompt(const std::string& otherwise);
 
-  /// The arguments of a program in the order in which CLI11 wants them, with the long name of the option that has
+  /// The arguments of a program in the order in which CLI11 wants them, with the long names of the options that have
   /// several letters behind one dash.
   [[nodiscard]] static std::vector<std::string> arguments(int argc, const char* const* argv);
 
