@@ -169,6 +169,28 @@ auto dynamic_tree(std::size_t vocab_size, Law law, const specdec::dynamic_tree_o
   return drafting_with<specdec::dynamic_tree_drafter, Law, specdec::dynamic_tree_options>(vocab_size, law, options);
 }
 
+/// What a request allows.
+struct limits {
+  std::size_t depth = 9;
+  std::size_t nodes = 90;
+  specdec::end_rule ends = {};
+};
+
+/// What is drafted behind a text of one token.
+template <class Drafter>
+specdec::draft drafted(Drafter&& drafter, std::size_t vocab_size, const limits& asked = {}) {
+  const specdec::law target(vocab_size, {}, asked.ends);
+  const std::vector<token_id> context{0};
+  const specdec::draft_request request{
+      .context = context, .max_depth = asked.depth, .max_nodes = asked.nodes, .target_law = &target};
+  specdec::philox chance(1);
+  specdec::draft answer;
+  answer.begin(request);
+  drafter.propose(request, chance, answer);
+  EXPECT_NO_THROW(answer.require_fit(request, vocab_size));
+  return answer;
+}
+
 template <class Rule>
 class drafted_trees : public ::testing::Test {};
 using every_rule = ::testing::Types<specdec::naive_sampling, specdec::recursive_rejection, specdec::k_seq,
@@ -223,29 +245,17 @@ TEST(tree_drafter, drafts_the_same_chain_as_a_model_drafter) {
 
 TEST(tree_drafter, keeps_to_what_was_asked) {
   auto drafter = static_tree(6, laws::hashed(6, 9), uniform({3, 2, 2}));
-  const specdec::law target(6, {});
-  const std::vector<token_id> context{1, 2};
-  specdec::philox chance(1);
   for (const auto& [depth, nodes] : {std::pair<std::size_t, std::size_t>{0, 9}, {1, 9}, {2, 5}, {3, 0}, {9, 100}}) {
-    const specdec::draft_request request{
-        .context = context, .max_depth = depth, .max_nodes = nodes, .target_law = &target};
-    specdec::draft answer;
-    answer.begin(request);
-    drafter.propose(request, chance, answer);
-    EXPECT_NO_THROW(answer.require_fit(request, 6));
-    EXPECT_EQ(answer.size(), std::min<std::size_t>({nodes, depth == 0 ? 0U : depth == 1 ? 3U : depth == 2 ? 9U : 21U}));
+    EXPECT_EQ(drafted(drafter, 6, {depth, nodes}).size(), std::min<std::size_t>({nodes, depth == 0   ? 0U
+                                                                                        : depth == 1 ? 3U
+                                                                                        : depth == 2 ? 9U
+                                                                                                     : 21U}));
   }
 }
 
 TEST(tree_drafter, drafts_nothing_behind_an_end_token) {
-  auto drafter = static_tree(2, laws::fixed({0.5, 0.5}), uniform({2, 2}));
-  const specdec::law target(2, {}, {{1}, 0});
-  const std::vector<token_id> context{0};
-  const specdec::draft_request request{.context = context, .max_depth = 5, .max_nodes = 50, .target_law = &target};
-  specdec::draft answer;
-  answer.begin(request);
-  specdec::philox chance(1);
-  drafter.propose(request, chance, answer);
+  const specdec::draft answer =
+      drafted(static_tree(2, laws::fixed({0.5, 0.5}), uniform({2, 2})), 2, {.ends = {{1}, 0}});
   ASSERT_EQ(answer.size(), 4U);
   for (node_id node = 1; node <= 4; ++node) {
     EXPECT_TRUE(answer.token(node) != 1 || answer.first_child(node) == specdec::no_node);
@@ -283,14 +293,8 @@ TEST(tree_drafter, counts_what_is_kept) {
 
 TEST(dynamic_tree_drafter, drafts_the_worthiest_nodes) {
   // .6/.3/.1 everywhere: worth .6, .36, .3, .216, .18, .18, .1 and so on; among equals the shallower.
-  auto drafting = dynamic_tree(3, laws::fixed({0.6, 0.3, 0.1}), {.nodes = 7, .depth = 3, .width = 3});
-  const specdec::law target(3, {});
-  const std::vector<token_id> context{0};
-  const specdec::draft_request request{.context = context, .max_depth = 9, .max_nodes = 50, .target_law = &target};
-  specdec::draft answer;
-  answer.begin(request);
-  specdec::philox chance(1);
-  drafting.propose(request, chance, answer);
+  const specdec::draft answer =
+      drafted(dynamic_tree(3, laws::fixed({0.6, 0.3, 0.1}), {.nodes = 7, .depth = 3, .width = 3}), 3);
   ASSERT_EQ(answer.size(), 7U);
   std::vector<std::vector<token_id>> paths;
   for (node_id node = 1; node <= answer.size(); ++node) {
@@ -328,16 +332,8 @@ TEST(dynamic_tree_drafter, is_kept_as_often_as_its_nodes_are_likely) {
 
 TEST(dynamic_tree_drafter, ends_where_another_level_gains_too_little) {
   const auto depth_of = [](double least_gain) {
-    auto drafting =
-        dynamic_tree(3, laws::fixed({0.6, 0.3, 0.1}), {.nodes = 60, .depth = 8, .width = 3, .least_gain = least_gain});
-    const specdec::law target(3, {});
-    const std::vector<token_id> context{0};
-    const specdec::draft_request request{.context = context, .max_depth = 9, .max_nodes = 90, .target_law = &target};
-    specdec::draft answer;
-    answer.begin(request);
-    specdec::philox chance(1);
-    drafting.propose(request, chance, answer);
-    return answer.max_depth();
+    const specdec::dynamic_tree_options options{.nodes = 60, .depth = 8, .width = 3, .least_gain = least_gain};
+    return drafted(dynamic_tree(3, laws::fixed({0.6, 0.3, 0.1}), options), 3).max_depth();
   };
   EXPECT_EQ(depth_of(0), 8U);
   EXPECT_LT(depth_of(0.5), 8U);
