@@ -1,23 +1,21 @@
 #include "options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <limits>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <program/values.hpp>
+#include <study/command_line.hpp>
 #include <study/lists.hpp>
 
 namespace acceptance {
 namespace {
 
 using program::parse_number;
-using program::usage_error;
 
 constexpr std::string_view help_text = R"(How does acceptance change with the length of the draft?
 
@@ -74,72 +72,37 @@ std::string help() {
 
 std::optional<options> parse(int argc, const char* const* argv) {
   options result;
-  std::string methods, gammas, temperatures, tasks, prompts, tokens, timed_rounds, ballast, weights, seed,
-      output = result.output.string();
-  bool help_wanted = false;
-  CLI::App app;
-  app.set_help_flag();
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_flag("-h,--help", help_wanted);
-  app.add_flag("--plot-only", result.plot_only);
-  app.add_option("--output", output)->type_name("value");
-  const auto option = [&](const char* name, std::string& text) -> const CLI::Option& {
-    return *app.add_option(name, text)->type_name("value");
-  };
-  const auto& methods_given = option("--methods", methods);
-  const auto& gammas_given = option("--gammas", gammas);
-  const auto& temperatures_given = option("--temps", temperatures);
-  const auto& tasks_given = option("--tasks", tasks);
-  const auto& prompts_given = option("--prompts", prompts);
-  const auto& tokens_given = option("--tokens", tokens);
-  const auto& timed_given = option("--timed-rounds", timed_rounds);
-  const auto& ballast_given = option("--ballast", ballast);
-  const auto& weights_given = option("--weights", weights);
-  const auto& seed_given = option("--seed", seed);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    throw usage_error(error.what());
-  }
-  if (help_wanted) {
+  std::string output = result.output.string();
+  study::command_line line;
+  line.flag("--plot-only", result.plot_only);
+  line.text("--output", output);
+  line.option("--methods", [&](std::string_view text) { result.methods = study::parse_methods(text); });
+  line.option("--gammas", [&](std::string_view text) {
+    result.gammas = study::parse_list("--gammas", text, [](std::string_view one) {
+      constexpr std::size_t most = measurement::most_drafted;
+      return parse_number<std::size_t>("--gammas", one, 1, most, fmt::format("numbers of tokens, 1 to {}", most));
+    });
+    std::sort(result.gammas.begin(), result.gammas.end());
+  });
+  line.option("--temps", [&](std::string_view text) { result.temperatures = study::parse_temperatures(text); });
+  line.option("--tasks", [&](std::string_view text) {
+    result.tasks = study::parse_list("--tasks", text, [](std::string_view task) { return std::string(task); });
+  });
+  line.number("--prompts", result.prompts, 1);
+  line.number("--tokens", result.tokens, 1);
+  line.number("--timed-rounds", result.timed_rounds, 0);
+  line.option("--weights", [&](std::string_view text) { result.weights = program::parse_weights("--weights", text); });
+  line.seed_and_ballast(result.seed, result.ballast);
+  if (!line.parse(argc, argv)) {
     std::fputs(help().c_str(), stdout);
     return std::nullopt;
   }
-
-  if (methods_given.empty()) {
+  if (result.methods.empty()) {
     for (const measurement::method& method : measurement::methods()) {
       if (std::find(usual_methods.begin(), usual_methods.end(), method.name) != usual_methods.end()) {
         result.methods.push_back(&method);
       }
     }
-  } else {
-    result.methods = study::parse_methods(methods);
-  }
-  constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
-  if (!gammas_given.empty()) {
-    result.gammas = study::parse_list("--gammas", gammas, [](std::string_view text) {
-      constexpr std::size_t most = measurement::most_drafted;
-      return parse_number<std::size_t>("--gammas", text, 1, most, fmt::format("numbers of tokens, 1 to {}", most));
-    });
-    std::sort(result.gammas.begin(), result.gammas.end());
-  }
-  if (!temperatures_given.empty()) result.temperatures = study::parse_temperatures(temperatures);
-  if (!tasks_given.empty()) {
-    result.tasks = study::parse_list("--tasks", tasks, [](std::string_view task) { return std::string(task); });
-  }
-  const auto number = [&](const CLI::Option& given, const char* name, const std::string& text, std::size_t least,
-                          std::size_t& value) {
-    if (given.empty()) return;
-    value = parse_number<std::size_t>(name, text, least, any_size, fmt::format("a number from {} up", least));
-  };
-  number(prompts_given, "--prompts", prompts, 1, result.prompts);
-  number(tokens_given, "--tokens", tokens, 1, result.tokens);
-  number(timed_given, "--timed-rounds", timed_rounds, 0, result.timed_rounds);
-  if (!ballast_given.empty()) result.ballast = program::parse_size("--ballast", ballast);
-  if (!weights_given.empty()) result.weights = program::parse_weights("--weights", weights);
-  if (!seed_given.empty()) {
-    result.seed = parse_number<std::uint64_t>("--seed", seed, 0, std::numeric_limits<std::uint64_t>::max(),
-                                              "a whole number from 0 up");
   }
   result.output = output;
   return result;

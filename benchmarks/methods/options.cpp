@@ -1,8 +1,6 @@
 #include "options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -10,13 +8,11 @@
 #include <fmt/ranges.h>
 
 #include <program/values.hpp>
+#include <study/command_line.hpp>
 #include <study/lists.hpp>
 
 namespace methods {
 namespace {
-
-using program::parse_number;
-using program::usage_error;
 
 constexpr std::string_view help_text = R"(What each published method gains over plain decoding, on the bundled pair.
 
@@ -53,62 +49,30 @@ std::string help() {
 
 std::optional<options> parse(int argc, const char* const* argv) {
   options result;
-  std::string methods, temperatures, weights, gamma, prompts, tokens, ballast, seed;
-  bool help_wanted = false;
-  CLI::App app;
-  app.set_help_flag();
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_flag("-h,--help", help_wanted);
-  app.add_flag("--json", result.json);
-  const auto option = [&](const char* name, std::string& text) -> const CLI::Option& {
-    return *app.add_option(name, text)->type_name("value");
-  };
-  const auto& methods_given = option("--methods", methods);
-  const auto& temperatures_given = option("--temps", temperatures);
-  const auto& weights_given = option("--weights", weights);
-  const auto& gamma_given = option("--gamma", gamma);
-  const auto& prompts_given = option("--prompts", prompts);
-  const auto& tokens_given = option("--tokens", tokens);
-  const auto& ballast_given = option("--ballast", ballast);
-  const auto& seed_given = option("--seed", seed);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    throw usage_error(error.what());
-  }
-  if (help_wanted) {
+  ::study::command_line line;
+  line.flag("--json", result.json);
+  line.option("--methods", [&](std::string_view text) { result.methods = ::study::parse_methods(text); });
+  line.option("--temps", [&](std::string_view text) { result.temperatures = ::study::parse_temperatures(text); });
+  line.option("--weights", [&](std::string_view text) {
+    result.weights = ::study::parse_list("--weights", text,
+                                         [](std::string_view one) { return program::parse_weights("--weights", one); });
+  });
+  line.option("--gamma", [&](std::string_view text) {
+    constexpr std::size_t most = measurement::most_drafted;
+    result.gamma =
+        program::parse_number<std::size_t>("--gamma", text, 1, most, fmt::format("a number of tokens, 1 to {}", most));
+  });
+  line.number("--prompts", result.prompts, 1);
+  line.number("--tokens", result.tokens, 16);
+  line.seed_and_ballast(result.seed, result.ballast);
+  if (!line.parse(argc, argv)) {
     std::fputs(help().c_str(), stdout);
     return std::nullopt;
   }
-  if (methods_given.empty()) {
+  if (result.methods.empty()) {
     for (const measurement::method& method : measurement::methods()) {
       if (method.drafts_with != measurement::draft_source::nothing) result.methods.push_back(&method);
     }
-  } else {
-    result.methods = study::parse_methods(methods);
-  }
-  if (!temperatures_given.empty()) result.temperatures = study::parse_temperatures(temperatures);
-  if (!weights_given.empty()) {
-    result.weights = study::parse_list("--weights", weights,
-                                       [](std::string_view text) { return program::parse_weights("--weights", text); });
-  }
-  if (!gamma_given.empty()) {
-    constexpr std::size_t most = measurement::most_drafted;
-    result.gamma =
-        parse_number<std::size_t>("--gamma", gamma, 1, most, fmt::format("a number of tokens, 1 to {}", most));
-  }
-  constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
-  const auto number = [&](const CLI::Option& given, const char* name, const std::string& text, std::size_t least,
-                          std::size_t& value) {
-    if (given.empty()) return;
-    value = parse_number<std::size_t>(name, text, least, any_size, fmt::format("a number from {} up", least));
-  };
-  number(prompts_given, "--prompts", prompts, 1, result.prompts);
-  number(tokens_given, "--tokens", tokens, 16, result.tokens);
-  if (!ballast_given.empty()) result.ballast = program::parse_size("--ballast", ballast);
-  if (!seed_given.empty()) {
-    result.seed = parse_number<std::uint64_t>("--seed", seed, 0, std::numeric_limits<std::uint64_t>::max(),
-                                              "a whole number from 0 up");
   }
   return result;
 }

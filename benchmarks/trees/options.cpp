@@ -1,9 +1,7 @@
 #include "options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -11,13 +9,13 @@
 #include <fmt/ranges.h>
 
 #include <program/values.hpp>
+#include <study/command_line.hpp>
 #include <study/lists.hpp>
 
 namespace trees {
 namespace {
 
 using program::parse_number;
-using program::usage_error;
 
 constexpr std::string_view help_text = R"(What block verification and trees yield, on the bundled pair.
 
@@ -46,57 +44,29 @@ constexpr std::size_t most_nodes = 256;
 
 std::optional<options> parse(int argc, const char* const* argv) {
   options result;
-  std::string temperature, gamma, nodes, depth, prompts, tokens, rounds, ballast, seed;
-  bool help_wanted = false;
-  CLI::App app;
-  app.set_help_flag();
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_flag("-h,--help", help_wanted);
-  const auto option = [&](const char* name, std::string& text) { app.add_option(name, text)->type_name("value"); };
-  option("--temp", temperature);
-  option("--gamma", gamma);
-  option("--nodes", nodes);
-  option("--depth", depth);
-  option("--prompts", prompts);
-  option("--tokens", tokens);
-  option("--rounds", rounds);
-  option("--ballast", ballast);
-  option("--seed", seed);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    throw usage_error(error.what());
-  }
-  if (help_wanted) {
-    fmt::print(help_text, fmt::arg("temperature", result.temperature), fmt::arg("gamma", result.gamma),
-               fmt::arg("nodes", fmt::join(result.nodes, ",")), fmt::arg("depth", result.depth),
-               fmt::arg("prompts", result.prompts), fmt::arg("tokens", result.tokens),
-               fmt::arg("rounds", result.rounds), fmt::arg("seed", result.seed));
-    return std::nullopt;
-  }
-  const auto number = [](const char* name, const std::string& text, std::size_t least, std::size_t most,
-                         std::size_t& value) {
-    if (text.empty()) return;
-    value = parse_number<std::size_t>(name, text, least, most, fmt::format("a number, {} to {}", least, most));
-  };
-  if (!temperature.empty()) {
-    result.temperature = parse_number<double>("--temp", temperature, 0, 100, "a temperature, 0 to 100");
-  }
-  number("--gamma", gamma, 1, measurement::most_drafted, result.gamma);
-  number("--depth", depth, 1, 32, result.depth);
-  number("--prompts", prompts, 1, 1000, result.prompts);
-  number("--tokens", tokens, 16, 100000, result.tokens);
-  number("--rounds", rounds, 0, 100000, result.rounds);
-  if (!nodes.empty()) {
-    result.nodes = study::parse_list("--nodes", nodes, [](std::string_view text) {
-      return parse_number<std::size_t>("--nodes", text, 1, most_nodes, fmt::format("sizes, 1 to {}", most_nodes));
+  study::command_line line;
+  line.option("--temp", [&](std::string_view text) {
+    result.temperature = parse_number<double>("--temp", text, 0, 100, "a temperature, 0 to 100");
+  });
+  line.number("--gamma", result.gamma, 1, measurement::most_drafted);
+  line.option("--nodes", [&](std::string_view text) {
+    result.nodes = study::parse_list("--nodes", text, [](std::string_view one) {
+      return parse_number<std::size_t>("--nodes", one, 1, most_nodes, fmt::format("sizes, 1 to {}", most_nodes));
     });
     std::sort(result.nodes.begin(), result.nodes.end());
-  }
-  if (!ballast.empty()) result.ballast = program::parse_size("--ballast", ballast);
-  if (!seed.empty()) {
-    result.seed = parse_number<std::uint64_t>("--seed", seed, 0, std::numeric_limits<std::uint64_t>::max(),
-                                              "a whole number from 0 up");
+  });
+  line.number("--depth", result.depth, 1, 32);
+  line.number("--prompts", result.prompts, 1, 1000);
+  line.number("--tokens", result.tokens, 16, 100000);
+  line.number("--rounds", result.rounds, 0, 100000);
+  line.seed_and_ballast(result.seed, result.ballast);
+  if (!line.parse(argc, argv)) {
+    const options defaults;
+    fmt::print(help_text, fmt::arg("temperature", defaults.temperature), fmt::arg("gamma", defaults.gamma),
+               fmt::arg("nodes", fmt::join(defaults.nodes, ",")), fmt::arg("depth", defaults.depth),
+               fmt::arg("prompts", defaults.prompts), fmt::arg("tokens", defaults.tokens),
+               fmt::arg("rounds", defaults.rounds), fmt::arg("seed", defaults.seed));
+    return std::nullopt;
   }
   return result;
 }

@@ -1,7 +1,6 @@
 #include "shapes.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include <program/interruption.hpp>
 
@@ -32,10 +31,6 @@ tree_shape comb(std::size_t depth, std::size_t ranks) {
     tip = first;
   }
   return tree_shape::from_parents(parents);
-}
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -134,9 +129,9 @@ double measured_speedup(const options& asked, const measurement::model_pair& mod
     const auto one_round = [](auto& session, toy::context& model, auto& drafts, double& time, std::size_t& count) {
       session.resume();
       const std::size_t before = session.generated().size();
-      const double start = seconds_now();
+      const double start = specdec::seconds_now();
       specdec::speculative_generate(session, model, drafts, [](const specdec::outcome&) { return false; });
-      time += seconds_now() - start;
+      time += specdec::seconds_now() - start;
       count += session.generated().size() - before;
     };
     double ignored_time = 0;
