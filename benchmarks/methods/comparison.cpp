@@ -62,7 +62,7 @@ std::vector<candidate> contest::try_gammas(const method& method, double temperat
     const auto how = setting(method, temperature, gamma);
     const measurement::tally counts =
         method.fixed_depth ? ::study::shortened(longest.stats, gamma) : ::study::count(how, models, prompts_).counts;
-    const auto timed = ::study::time(how, timed_shelf(method).pair_for(method), prompts_, rounds);
+    const auto timed = ::study::time(how, timed_shelf(method).pair_for(method), models, prompts_, rounds);
     if (interruption::stop_requested()) break;
     found.push_back({gamma, speedup_by_medians(counts, timed.rounds)});
   }
