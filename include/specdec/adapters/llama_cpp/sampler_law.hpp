@@ -175,7 +175,7 @@ class sampler_law {
   }
 
   void require_rows(std::size_t size, std::size_t count) const {
-    if (count == 0 || size + 1 > from_ + count) return;
+    if (count == 0 || size + 1 >= from_ + count) return;
     throw std::invalid_argument("specdec::llama_cpp: expected rows behind at least the first " + std::to_string(from_) +
                                 " tokens, where the chain begins; got " + std::to_string(count) +
                                 " rows of a text of " + std::to_string(size));
