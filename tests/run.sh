@@ -5,7 +5,8 @@
 #   bash tests/run.sh gcc sanitize      only these
 #
 # The first preset runs every test; the others leave out those labelled slow. Fails if any test does. Starts from a bare
-# Debian 12 or Ubuntu 24.04: missing packages are installed (examples/install_packages.sh).
+# Debian 12 or Ubuntu 24.04: missing packages are installed (examples/install_packages.sh), and llama.cpp is brought by npm
+# (llama_cpp/install.sh). Where that cannot be, the tests of its adapter are skipped, and say why.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +26,16 @@ packages=(cmake ninja-build g++ git pkg-config libgtest-dev libeigen3-dev libcli
 [[ " ${presets[*]} " != *' clang '* ]] || packages+=(clang)
 bash examples/install_packages.sh "${packages[@]}" >&2
 
+llama=$PWD/build/llama.cpp
+[[ -e $llama/version ]] || command -v npm >/dev/null || bash examples/install_packages.sh nodejs npm >&2 || true
+if missing=$(bash tests/llama_cpp/install.sh "$llama"); then
+  llama_options=(-DSPECDEC_LLAMA_ROOT="$llama")
+else
+  missing=${missing:-"tests/llama_cpp/install.sh failed, its messages are above"}
+  printf 'llama.cpp is not tested: %s\n' "$missing" >&2
+  llama_options=(-DSPECDEC_LLAMA_ROOT= -DSPECDEC_LLAMA_MISSING="$missing")
+fi
+
 jobs=$(nproc)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -40,7 +51,7 @@ quietly() {
 run_preset() {
   local preset=$1
   shift
-  quietly cmake --preset "$preset" -DSPECDEC_BUILD_BENCHMARKS=OFF || return 1
+  quietly cmake --preset "$preset" -DSPECDEC_BUILD_BENCHMARKS=OFF "${llama_options[@]}" || return 1
   quietly cmake --build --preset "$preset" --parallel "$jobs" || return 1
   ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@" 2>&1 | tee "$log"
 }
