@@ -5,114 +5,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <numeric>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
 
+#include "chain_rule.hpp"
 #include "laws.hpp"
 
 namespace {
 
 namespace testing = specdec::testing;
+using chain_rules::chain_rule;
+using chain_rules::emitted_by;
+using chain_rules::first_token;
+using chain_rules::fixed_drafter;
 using laws::probabilities;
-using laws::table;
 using specdec::generate_options;
-using specdec::key;
-using specdec::node_id;
 using specdec::purpose;
-using specdec::token_id;
-
-probabilities positive_part(probabilities p, const probabilities& q) {
-  for (std::size_t i = 0; i < p.size(); ++i) p[i] = std::max(0.0, p[i] - q[i]);
-  return p;
-}
-
-/// A chain rule whose parts can be exchanged; as it stands, it is right.
-struct chain_rule {
-  [[maybe_unused]] static constexpr bool lossless = false;
-
-  /// The q that the rule believes in; empty means the law the token was drawn from.
-  probabilities believed_q{};
-  /// What decides about token x.
-  std::function<double(const probabilities& p, const probabilities& q, std::size_t x)> acceptance =
-      [](const auto& p, const auto& q, std::size_t x) { return q[x] > 0 ? std::min(1.0, p[x] / q[x]) : 1.0; };
-  /// What a refused token is replaced from, unnormalised; `later` is the law behind the refused token.
-  std::function<probabilities(const probabilities& p, const probabilities& q, const probabilities& later)> replacement =
-      [](const auto& p, const auto& q, const auto&) { return positive_part(p, q); };
-  /// What the token behind a fully accepted draft is drawn from.
-  std::function<probabilities(const probabilities& p)> bonus = [](const auto& p) { return p; };
-  /// The key of the replacement's draw.
-  std::function<key(const specdec::draft&, std::size_t)> replacement_key = [](const auto& d, std::size_t depth) {
-    return d.key_of(depth, purpose::residual);
-  };
-  /// The key of the acceptance test.
-  std::function<key(const specdec::draft&, std::size_t)> acceptance_key = [](const auto& d, std::size_t depth) {
-    return d.key_of(depth, purpose::accept);
-  };
-
-  template <class Rows, class Chance>
-  specdec::verdict operator()(const specdec::draft& drafted, const Rows& rows, specdec::law& target,
-                              Chance& chance) const {
-    const auto law_behind = [&](node_id node) {
-      const auto p = target.at(rows, node);
-      probabilities values(p.vocab_size());
-      for (std::size_t t = 0; t < values.size(); ++t) values[t] = p.probability(static_cast<token_id>(t));
-      return values;
-    };
-    for (node_id here = specdec::root;;) {
-      const std::size_t depth = drafted.depth(here) + 1;
-      const probabilities p = law_behind(here);
-      const node_id child = drafted.first_child(here);
-      if (child == specdec::no_node) {
-        return {.kept = here, .next = chance.draw(drafted.key_of(depth, purpose::bonus), table{bonus(p)})};
-      }
-      probabilities q = believed_q;
-      if (q.empty()) {
-        q.resize(p.size());
-        for (std::size_t t = 0; t < q.size(); ++t) {
-          q[t] = drafted.law_of(child).probability(static_cast<token_id>(t));
-        }
-      }
-      const auto x = static_cast<std::size_t>(drafted.token(child));
-      if (chance.accept(acceptance_key(drafted, depth), acceptance(p, q, x), 1.0)) {
-        here = child;
-        continue;
-      }
-      probabilities left = replacement(p, q, law_behind(child));
-      const double mass = std::accumulate(left.begin(), left.end(), 0.0);
-      left = mass > 0 ? laws::normalized(left) : p;
-      return {.kept = here, .next = chance.draw(replacement_key(drafted, depth), table{left}), .rejected = true};
-    }
-  }
-};
-
-/// Drafts every token from one law.
-struct fixed_drafter {
-  std::vector<float> q;
-  std::size_t gamma;
-  template <class Chance>
-  void propose(const specdec::draft_request&, Chance& chance, specdec::draft& answer) {
-    node_id tip = specdec::root;
-    for (std::size_t i = 0; i < gamma; ++i) tip = answer.extend(tip, specdec::proposal::dense(q), chance);
-  }
-};
-
-testing::exactness emitted_by(const chain_rule& rule, const probabilities& p, const std::vector<float>& q,
-                              std::size_t gamma, double temperature = 1) {
-  return testing::enumerate(p.size(), {0}, laws::fixed(p), laws::at_temperature(laws::fixed(p), temperature),
-                            [&] {
-                              return fixed_drafter{q, gamma};
-                            },
-                            rule, generate_options{.sampling = {temperature}}, {1, gamma + 1});
-}
-
-/// The law of the first emitted token.
-double first_token(const testing::exactness& found, std::size_t token, std::size_t vocab_size) {
-  const std::size_t share = found.emitted.size() / vocab_size;
-  return std::accumulate(found.emitted.begin() + static_cast<std::ptrdiff_t>(token * share),
-                         found.emitted.begin() + static_cast<std::ptrdiff_t>((token + 1) * share), 0.0);
-}
 
 const probabilities p3{0.5, 0.3, 0.2};
 const std::vector<float> q3{2, 3, 5};
