@@ -37,7 +37,7 @@ cd "$work"
 
 # Each package by itself: what they depend on is for node.
 fetch() {
-  npm pack --silent --ignore-scripts "$1@$version" >archive 2>messages ||
+  npm pack --loglevel error --ignore-scripts "$1@$version" >archive 2>messages ||
     fail "npm cannot bring $1 $version: $(grep -v '^$' messages | head -n 1)"
   mkdir "$2"
   tar -xzf "$(tail -n 1 archive)" --strip-components=1 -C "$2"

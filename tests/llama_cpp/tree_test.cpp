@@ -120,11 +120,12 @@ TEST(llama_cpp_tree_context, a_cancelled_tree_is_forgotten) {
   const auto tokens = std::span(text).subspan(10, 12);
   (void)other.decode(std::span(text).first(10), 0);
   const auto expected = other.decode_tree(tokens, tree, 12);
+  patience waits{1 << 30};
+  llama_set_abort_callback(context.handle(), patience::exhausted, &waits);
   for (const int patient : {0, 10, 40, 90}) {
     context.truncate(0);
     (void)context.decode(std::span(text).first(10), 0);
-    patience waits{patient};
-    llama_set_abort_callback(context.handle(), patience::exhausted, &waits);
+    waits.left = patient;
     EXPECT_THROW((void)context.decode_tree(tokens, tree, 12), llama::cancelled) << patient;
     ASSERT_GE(context.size(), 10U);
     ASSERT_LE(context.size(), 14U);
