@@ -4,6 +4,7 @@
 /// @file
 /// A llama.cpp context that scores trees of tokens.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -100,6 +101,7 @@ class tree_context {
   void truncate(std::size_t n) {
     text_.truncate(n);
     forget_tree();
+    for (std::size_t i = 0; i < shared_.size(); ++i) forget_behind(i, n);
   }
 
   /// For what llama.h offers besides; not to change its memory.
@@ -186,22 +188,26 @@ class tree_context {
       text_.append(reader_, text);
       return answer;
     } catch (...) {
+      // What a branch has of a call that failed is not known.
+      std::fill(shared_.begin(), shared_.end(), 0);
+      branches_ = shared_.size();
       forget_tree();
       text_.recover(text);
       throw;
     }
   }
 
-  /// Copies for each new branch what the memory has of it. O(branches * cells), without moving any numbers.
+  /// Copies for each new branch what the memory has of it, besides what it has from an earlier tree. O(branches *
+  /// cells), without moving any numbers.
   void begin_branches() {
     for (const node_id above : fresh_) {
-      ++branches_;
+      if (branches_ == shared_.size()) shared_.push_back(0);
+      std::size_t& shared = shared_[branches_++];
       const auto to = static_cast<llama_seq_id>(branches_);
-      if (above == root) {
-        llama_memory_seq_cp(memory(), text_.id(), to, -1, -1);
-      } else {
-        llama_memory_seq_cp(memory(), through_[above - 1], to, -1, position(size() + nodes_.depth(above)));
-      }
+      const llama_seq_id from = above == root ? text_.id() : through_[above - 1];
+      const std::size_t end = text_.held() + nodes_.depth(above);
+      if (shared < end) llama_memory_seq_cp(memory(), from, to, position(shared), position(end));
+      shared = text_.held();
     }
   }
 
@@ -227,19 +233,33 @@ class tree_context {
     }
   }
 
+  /// Branches keep their part in the text: to copy it anew for every tree would take longer the longer it is. Not where
+  /// a window slides, since llama.cpp gives up only such cells as one sequence alone has.
   void forget_tree() noexcept {
-    for (std::size_t i = 1; i <= branches_; ++i) {
-      llama_memory_seq_rm(memory(), static_cast<llama_seq_id>(i), -1, -1);
+    const bool slides = llama_model_n_swa(reader_.of().handle()) > 0;
+    for (std::size_t i = 0; i < branches_; ++i) {
+      if (slides) shared_[i] = 0;
+      llama_memory_seq_rm(memory(), sequence_of(i), position(shared_[i]), -1);
     }
     branches_ = 0;
     nodes_.clear();
     through_.clear();
   }
 
+  /// Takes tokens that are no longer text from a branch that is not in use.
+  void forget_behind(std::size_t branch, std::size_t n) noexcept {
+    if (shared_[branch] <= n) return;
+    llama_memory_seq_rm(memory(), sequence_of(branch), position(n), -1);
+    shared_[branch] = n;
+  }
+
+  static llama_seq_id sequence_of(std::size_t branch) noexcept { return static_cast<llama_seq_id>(branch + 1); }
+
   decoder reader_;
   sequence text_;
   tree_nodes nodes_;
   std::size_t branches_ = 0;           ///< sequences 1 to this are in use
+  std::vector<std::size_t> shared_;    ///< for each that ever was, how much of the text it has
   std::vector<llama_seq_id> through_;  ///< for each node, a sequence that has the path to it
   // Of the call under way.
   std::vector<leaf_path> paths_;
