@@ -102,6 +102,35 @@ TEST(llama_cpp_memory, a_hybrid_model_goes_back_within_bounds) {
   }
 }
 
+/// How many tokens a context reads for a prompt and rounds that each keep one of four drafted tokens.
+std::size_t tokens_read(const llama::model& model, llama_context_params params, llama::context_options options) {
+  params.no_perf = false;
+  llama::context context(model, params, options);
+  const auto text = any_tokens(260, 6);
+  (void)context.decode(std::span(text).first(204), 5);
+  for (std::size_t committed = 202; committed < 242; committed += 2) {
+    context.truncate(committed - 1);
+    (void)context.decode(std::span(text).subspan(committed - 1, 5), 5);
+  }
+  const llama_perf_context_data perf = llama_perf_context(context.handle());
+  return static_cast<std::size_t>(perf.n_p_eval + perf.n_eval);
+}
+
+TEST(llama_cpp_memory, going_back_reads_little_again) {
+  // 204 tokens, and 20 rounds of 5.
+  constexpr std::size_t least = 304;
+  EXPECT_LE(tokens_read(target(), small(512), {}), least + 2);
+  for (const llama::model& model : {recurrent_model(), hybrid_model()}) {
+    // Up to 16 tokens that were kept are read again, and no prompt is.
+    EXPECT_LE(tokens_read(model, small(512), {rollback::checkpoints, 8}), least + 16 * 20);
+    EXPECT_LE(tokens_read(model, small(512), {rollback::checkpoints, 1}), least + 16 * 20);
+    EXPECT_GE(tokens_read(model, small(512), {rollback::checkpoints, 0}), least + 200 * 20);
+  }
+  llama_context_params params = small(512);
+  params.n_rs_seq = 8;
+  EXPECT_LE(tokens_read(hybrid_model(), params, {.back = rollback::bounded}), least + 2);
+}
+
 TEST(llama_cpp_memory, truncation_is_refused_where_it_cannot_be) {
   for (const llama::model& model : {recurrent_model(), hybrid_model()}) {
     const std::string message = message_of([&] { llama::context context(model, small()); });

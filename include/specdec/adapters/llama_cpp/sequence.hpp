@@ -32,8 +32,8 @@ enum class rollback : std::uint8_t {
   /// of a call. Further back, as `checkpoints`, of which it makes one in 64 tokens. For targets; a draft that reads a
   /// token a call has no such states.
   bounded,
-  /// Any model: its state is saved before it reads on. Going back restores the last one before, and what follows it is
-  /// read again together with the next tokens.
+  /// Any model: its state is saved before it reads on. Going back restores the last one before, and what follows it, a
+  /// few tokens where the text goes on, is read again together with the next.
   checkpoints,
 };
 
@@ -141,7 +141,9 @@ class sequence {
 
   // The states of attention are removed by position, so only what cannot be is saved.
   static constexpr llama_state_seq_flags flags = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
-  static constexpr std::size_t longest_replay = 32;
+  // Reading n tokens again costs about n / 2 tokens a round, a call of their own every n / 3 rounds: the least is near
+  // the root of six calls' worth of tokens.
+  static constexpr std::size_t longest_replay = 16;
 
   [[nodiscard]] llama_memory_t memory() const noexcept { return llama_get_memory(context_); }
 
