@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -72,7 +73,8 @@ TEST(matching, what_never_comes_does_not) {
   matching_text text(context(), context(), 4, {.temperature = 1.5}, never);
   text.begin(prompt, 5);
   while (text.tokens().size() < 300) (void)text.round();
-  EXPECT_EQ(std::count(text.tokens().begin() + prompt.size(), text.tokens().end(), never.front()), 0);
+  const std::span<const token_id> written = text.tokens().subspan(prompt.size());
+  EXPECT_EQ(std::count(written.begin(), written.end(), never.front()), 0);
 }
 
 TEST(matching, the_full_context_ends_the_drafts) {
