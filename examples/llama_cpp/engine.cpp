@@ -63,7 +63,13 @@ class unpadded {
 
 }  // namespace
 
-engine::engine(const options& asked) : asked_(asked), target_(load(asked.target, asked)) {
+engine::engine(const options& asked)
+    : asked_(asked),
+      target_(load(asked.target, asked)),
+      target_threads_(threads_of(asked)),
+      draft_threads_(asked.draft_threads > 0 ? asked.draft_threads : target_threads_),
+      for_target_(target_threads_) {
+  if (draft_threads_ != target_threads_) for_draft_.emplace(draft_threads_);
   if (asked.draft) {
     draft_ = load(*asked.draft, asked);
     if (const std::string difference = bridge::vocabulary_difference(target_, *draft_); !difference.empty()) {
@@ -91,18 +97,22 @@ std::vector<token_id> engine::encode(std::string_view text) const { return targe
 
 std::string_view engine::piece(token_id token) const { return pieces_.at(static_cast<std::size_t>(token)); }
 
-any_context engine::target_context(bool trees) const { return context_of(target_, threads_of(asked_), trees); }
-
-any_context engine::draft_context(bool trees) const {
-  return context_of(*draft_, asked_.draft_threads > 0 ? asked_.draft_threads : threads_of(asked_), trees);
+any_context engine::target_context(bool trees) const {
+  return context_of(target_, target_threads_, for_target_, trees);
 }
 
-any_context engine::context_of(const bridge::model& model, unsigned threads, bool trees) const {
+any_context engine::draft_context(bool trees) const {
+  return context_of(*draft_, draft_threads_, for_draft_ ? *for_draft_ : for_target_, trees);
+}
+
+any_context engine::context_of(const bridge::model& model, unsigned threads, const waiting_threads& pool,
+                               bool trees) const {
   llama_context_params how = llama_context_default_params();
   how.n_ctx = static_cast<std::uint32_t>(context_size_);
   how.n_threads = how.n_threads_batch = static_cast<std::int32_t>(threads);
   how.no_perf = true;
   const auto made = [&](auto context) -> any_context {
+    pool.serve(context.handle());
     if (context.vocab_size() == vocab_size()) return context;
     return unpadded<decltype(context)>(std::move(context), vocab_size());
   };
@@ -133,8 +143,8 @@ void engine::list_settings(nlohmann::ordered_json& settings) const {
   settings["target_format"] = target_.description();
   settings["draft_format"] = draft_ ? nlohmann::ordered_json(draft_->description()) : nlohmann::ordered_json();
   settings["context_size"] = context_size_;
-  settings["threads"] = threads_of(asked_);
-  settings["draft_threads"] = asked_.draft_threads > 0 ? asked_.draft_threads : threads_of(asked_);
+  settings["threads"] = target_threads_;
+  settings["draft_threads"] = draft_threads_;
 }
 
 }  // namespace llama

@@ -15,10 +15,12 @@
 #include <specdec/specdec.hpp>
 
 #include "options.hpp"
+#include "waiting_threads.hpp"
 
 namespace llama {
 
-/// A target and perhaps a draft model, with their vocabulary: what both have of it, if one of them pads it.
+/// A target and perhaps a draft model, with their vocabulary: what both have of it, if one of them pads it. Outlives
+/// its contexts, which are used by one thread in all.
 class engine final : public generate::engine {
  public:
   /// Loads the models. Throws std::runtime_error if one cannot be used, if their vocabularies differ, saying where, or
@@ -46,11 +48,15 @@ class engine final : public generate::engine {
   [[nodiscard]] measurement::any_context target_context(bool trees) const;
   [[nodiscard]] measurement::any_context draft_context(bool trees) const;
   [[nodiscard]] measurement::any_context context_of(const specdec::llama_cpp::model& model, unsigned threads,
-                                                    bool trees) const;
+                                                    const waiting_threads& pool, bool trees) const;
 
   options asked_;
   specdec::llama_cpp::model target_;
   std::optional<specdec::llama_cpp::model> draft_;
+  unsigned target_threads_, draft_threads_;
+  waiting_threads for_target_;
+  /// Nothing if the target's serve the draft, too.
+  std::optional<waiting_threads> for_draft_;
   std::size_t context_size_ = 0;
   std::vector<std::string> pieces_;
   std::vector<specdec::token_id> end_tokens_;
