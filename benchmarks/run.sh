@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the benchmarks of verification and prints their tables, then those of llama.cpp's samplers beside specdec's, if
-# CMake finds llama.cpp (SPECDEC_LLAMA_ROOT in the environment names its folder), and what including the library costs a
-# compiler:
+# llama.cpp is there (in the folder SPECDEC_LLAMA_ROOT, or in build/llama.cpp, where tests/llama_cpp/install.sh brings it,
+# or where CMake finds it), and what including the library costs a compiler:
 #
 #   bash benchmarks/run.sh                                       everything, in about two minutes
 #   bash benchmarks/run.sh --benchmark_filter='filtered law'     only some tables; any option of Google Benchmark's
@@ -18,6 +18,7 @@ printf "Building\n" >&2
 log=$(mktemp)
 object=$(mktemp)
 trap 'rm -f "$log" "$object"' EXIT
+if [[ -z ${SPECDEC_LLAMA_ROOT:-} && -f build/llama.cpp/version ]]; then SPECDEC_LLAMA_ROOT=$PWD/build/llama.cpp; fi
 build() {
   cmake --preset release -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_BUILD_BENCHMARKS=ON \
     ${SPECDEC_LLAMA_ROOT:+-DSPECDEC_LLAMA_ROOT="$SPECDEC_LLAMA_ROOT"} || return
@@ -38,7 +39,7 @@ if [[ " ${targets[*]} " == *" samplers "* ]]; then
   printf '\nSamplers: '
   build/release/benchmarks/samplers/samplers "$@"
 else
-  printf '\nSamplers: skipped, since CMake found no llama.cpp (set SPECDEC_LLAMA_ROOT to its folder)\n'
+  printf '\nSamplers: skipped, since there is no llama.cpp (bash tests/llama_cpp/install.sh build/llama.cpp brings it)\n'
 fi
 (($# == 0)) || exit 0
 
