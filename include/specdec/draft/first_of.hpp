@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "../concepts.hpp"
+#include "../decode/outcome.hpp"
 #include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../requirements.hpp"
