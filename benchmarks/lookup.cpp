@@ -234,8 +234,8 @@ void print_gains(std::optional<std::size_t> longest, const std::vector<measureme
     add(one, specdec::suffix_drafter(original), paper);
   }
   for (const auto& [task, stats] : lookup) {
-    const auto ratio = [&, base = stats.mean_acceptance_length()](const gains& of) {
-      return of.at(task).mean_acceptance_length() / base;
+    const auto ratio = [&, base = stats.mean_acceptance_length(), &name = task](const gains& of) {
+      return of.at(name).mean_acceptance_length() / base;
     };
     fmt::print("{:<12} {:>8} {:>16} {:>16} {:>6.2f} {:>16} {:>6.2f}\n", task,
                longest ? std::to_string(*longest) : "default", per_call(stats), per_call(suffix.at(task)),
