@@ -44,15 +44,7 @@ Texts
   --prompts FILE           what they begin with: one JSON object a line, with "prompt" and maybe "task"
                            [the bundled prompts.jsonl]
   -p,  --prompt TEXT       only texts that begin so
-  --temp T                 temperature; 0 always takes the likeliest token [{temperature}]
-  --top-k K                choose among the K likeliest tokens, 0 for all [{top_k}]
-  --top-p P                choose among the likeliest tokens that together reach probability P [{top_p}]
-  --min-p P                choose among tokens at least P times as likely as the likeliest [{min_p}]
-  --repeat-penalty X       divide the logits of tokens that occurred by X; 1 for none [{repetition_penalty}]
-  --frequency-penalty X    take X from a token's logit for every time it occurred [{frequency_penalty}]
-  --presence-penalty X     take X from the logit of every token that occurred [{presence_penalty}]
-  --repeat-last-n N        how many of the last tokens these penalties look at [{penalty_window}]
-  --draft-temp T           the draft's temperature [the target's]
+{sampling}  --draft-temp T           the draft's temperature [the target's]
   --draft-top K            draft from the K likeliest tokens, 0 for all [{draft_top}]
   -s,  --seed N            the same seed gives the same texts; what is measured on them varies [{seed}]
 
@@ -72,14 +64,10 @@ constexpr double default_check_seconds = 300;
 
 std::string help() {
   const options defaults;
-  return fmt::format(
-      help_text, fmt::arg("rows", 17), fmt::arg("temperature", defaults.sampling.temperature),
-      fmt::arg("top_k", defaults.sampling.top_k), fmt::arg("top_p", defaults.sampling.top_p),
-      fmt::arg("min_p", defaults.sampling.min_p), fmt::arg("repetition_penalty", defaults.sampling.repetition_penalty),
-      fmt::arg("frequency_penalty", defaults.sampling.frequency_penalty),
-      fmt::arg("presence_penalty", defaults.sampling.presence_penalty),
-      fmt::arg("penalty_window", defaults.sampling.penalty_window), fmt::arg("draft_top", defaults.draft_top),
-      fmt::arg("seed", defaults.seed), fmt::arg("seconds", defaults.seconds), fmt::arg("check", default_check_seconds));
+  return fmt::format(help_text, fmt::arg("rows", 17),
+                     fmt::arg("sampling", program::sampling_options::help(defaults.sampling)),
+                     fmt::arg("draft_top", defaults.draft_top), fmt::arg("seed", defaults.seed),
+                     fmt::arg("seconds", defaults.seconds), fmt::arg("check", default_check_seconds));
 }
 
 std::string version() {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <program/sampling_options.hpp>
+
 #include "method_options.hpp"
 
 namespace generate {
@@ -21,15 +23,7 @@ constexpr std::string_view text_help = R"(Text
                            are understood
   --samples N              N texts from the prompt, which is read once: the seed's streams 0 to N-1. They are measured
                            together, and not without speculation
-  --temp T                 temperature; 0 always takes the likeliest token [{temperature}]
-  --top-k K                choose among the K likeliest tokens, 0 for all [{top_k}]
-  --top-p P                choose among the likeliest tokens that together reach probability P [{top_p}]
-  --min-p P                choose among tokens at least P times as likely as the likeliest [{min_p}]
-  --repeat-penalty X       divide the logits of tokens that occurred by X; 1 for none [{repetition_penalty}]
-  --frequency-penalty X    take X from a token's logit for every time it occurred [{frequency_penalty}]
-  --presence-penalty X     take X from the logit of every token that occurred [{presence_penalty}]
-  --repeat-last-n N        how many of the last tokens these penalties look at [{penalty_window}]
-  -s,  --seed N            the same seed gives the same text [{seed}]
+{sampling}  -s,  --seed N            the same seed gives the same text [{seed}]
   --ignore-eos             go on behind the token that ends a text
 )";
 
@@ -82,14 +76,9 @@ request_help help_of_request(const request& defaults, const std::function<bool(c
     sections.methods +=
         entry(method.name, fmt::format("{}{} ({})", method.summary, method.lossless ? "" : "; lossy", method.source));
   }
-  const specdec::sampling_params& sampling = defaults.sampling;
-  sections.text =
-      fmt::format(text_help, fmt::arg("predict", defaults.predict), fmt::arg("temperature", sampling.temperature),
-                  fmt::arg("top_k", sampling.top_k), fmt::arg("top_p", sampling.top_p),
-                  fmt::arg("min_p", sampling.min_p), fmt::arg("repetition_penalty", sampling.repetition_penalty),
-                  fmt::arg("frequency_penalty", sampling.frequency_penalty),
-                  fmt::arg("presence_penalty", sampling.presence_penalty),
-                  fmt::arg("penalty_window", sampling.penalty_window), fmt::arg("seed", defaults.seed));
+  sections.text = fmt::format(text_help, fmt::arg("predict", defaults.predict),
+                              fmt::arg("sampling", program::sampling_options::help(defaults.sampling)),
+                              fmt::arg("seed", defaults.seed));
   sections.speculation = fmt::format(speculation_help, fmt::arg("draft_top", defaults.method_settings.draft_top));
   sections.parameters = "Parameters of single methods\n";
   for (const method_options::description& one : method_options::help()) {

@@ -5,6 +5,8 @@
 #include <limits>
 #include <string_view>
 
+#include <fmt/format.h>
+
 #include "values.hpp"
 
 namespace program {
@@ -47,6 +49,25 @@ void sampling_options::apply() const {
   for (const option& one : options_) {
     if (!one.text.empty()) one.set(one);
   }
+}
+
+std::string sampling_options::help(const specdec::sampling_params& defaults) {
+  constexpr std::string_view lines =
+      R"(  --temp T                 temperature; 0 always takes the likeliest token [{temperature}]
+  --top-k K                choose among the K likeliest tokens, 0 for all [{top_k}]
+  --top-p P                choose among the likeliest tokens that together reach probability P [{top_p}]
+  --min-p P                choose among tokens at least P times as likely as the likeliest [{min_p}]
+  --repeat-penalty X       divide the logits of tokens that occurred by X; 1 for none [{repetition_penalty}]
+  --frequency-penalty X    take X from a token's logit for every time it occurred [{frequency_penalty}]
+  --presence-penalty X     take X from the logit of every token that occurred [{presence_penalty}]
+  --repeat-last-n N        how many of the last tokens these penalties look at [{penalty_window}]
+)";
+  return fmt::format(lines, fmt::arg("temperature", defaults.temperature), fmt::arg("top_k", defaults.top_k),
+                     fmt::arg("top_p", defaults.top_p), fmt::arg("min_p", defaults.min_p),
+                     fmt::arg("repetition_penalty", defaults.repetition_penalty),
+                     fmt::arg("frequency_penalty", defaults.frequency_penalty),
+                     fmt::arg("presence_penalty", defaults.presence_penalty),
+                     fmt::arg("penalty_window", defaults.penalty_window));
 }
 
 }  // namespace program

@@ -31,6 +31,9 @@ class sampling_options {
   /// Sets the parameters that were given. Throws `usage_error` if one is no such value.
   void apply() const;
 
+  /// What they are, a line each, with what holds where one is not given.
+  [[nodiscard]] static std::string help(const specdec::sampling_params& defaults);
+
  private:
   struct option {
     std::string name;
