@@ -217,6 +217,10 @@ std::string per_call(const specdec::statistics& stats) {
                      static_cast<double>(stats.proposed) / static_cast<double>(stats.rounds));
 }
 
+double ratio(const specdec::statistics& of, const specdec::statistics& to) {
+  return of.mean_acceptance_length() / to.mean_acceptance_length();
+}
+
 /// @param longest  the longest draft, if it is the same for all; nothing leaves each its own default
 /// @param add      has a prompt answered with a drafter, and adds what came of it
 template <class Add>
@@ -234,12 +238,9 @@ void print_gains(std::optional<std::size_t> longest, const std::vector<measureme
     add(one, specdec::suffix_drafter(original), paper);
   }
   for (const auto& [task, stats] : lookup) {
-    const auto ratio = [&, base = stats.mean_acceptance_length(), &name = task](const gains& of) {
-      return of.at(name).mean_acceptance_length() / base;
-    };
     fmt::print("{:<12} {:>8} {:>16} {:>16} {:>6.2f} {:>16} {:>6.2f}\n", task,
                longest ? std::to_string(*longest) : "default", per_call(stats), per_call(suffix.at(task)),
-               ratio(suffix), per_call(paper.at(task)), ratio(paper));
+               ratio(suffix.at(task), stats), per_call(paper.at(task)), ratio(paper.at(task), stats));
   }
 }
 
