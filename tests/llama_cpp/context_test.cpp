@@ -1,6 +1,9 @@
 // A llama.cpp context keeps the contract of a target, also where calls fail.
 
 #include <gtest/gtest.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +13,7 @@
 #include <specdec/testing/conformance.hpp>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support.hpp"
@@ -91,6 +95,33 @@ TEST(llama_cpp_context, may_be_moved) {
   EXPECT_TRUE(std::ranges::equal(second.tokens(), text));
   second.truncate(11);
   EXPECT_LE(distance(copied(second.decode(std::span(text).last(1), 1).row(0)), row), rounding);
+}
+
+// llama.cpp reads the model when it frees a context, and then tells its log what the context's buffers took.
+TEST(llama_cpp_context, keeps_its_model_until_it_is_freed) {
+  start();
+  static int reports = 0;
+  reports = 0;
+  llama_log_set([](ggml_log_level, const char* text,
+                   void*) { reports += std::string_view(text).find("~llama_context") != std::string_view::npos; },
+                nullptr);
+#if defined(__GLIBC__)
+  mallopt(M_PERTURB, 0x5a);  // what is freed does not look as before
+#endif
+  const auto model = [] { return llama::model::load(bundled_path("draft")); };
+  { const llama::context last_owner(model(), small()); }
+  EXPECT_EQ(reports, 1);
+  {
+    llama::context replaced(model(), small());
+    replaced = llama::context(model(), small());
+    EXPECT_EQ(reports, 2);
+    EXPECT_EQ(replaced.decode(some_text(3), 1).size(), 1U);
+  }
+  EXPECT_EQ(reports, 3);
+#if defined(__GLIBC__)
+  mallopt(M_PERTURB, 0);
+#endif
+  llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
 }
 
 // What the abort callback is told.

@@ -33,7 +33,7 @@ class decoder {
  public:
   /// A context for `of`. Throws `error` if llama.cpp makes none, or if it would compute embeddings.
   decoder(const model& of, llama_context_params params)
-      : context_(nullptr, llama_free), model_(of), most_rows_(params.n_outputs_max) {
+      : context_(nullptr, freeing{of, true}), most_rows_(params.n_outputs_max) {
     require_generator();
     if (params.embeddings) throw error("specdec::llama_cpp: expected a context for logits; it is for embeddings");
     require_room_for_sequences(params);
@@ -45,14 +45,13 @@ class decoder {
     begin_use();
   }
   /// Refers to a context, which must outlive this. It computes logits, and its n_outputs_max is not below n_batch.
-  explicit decoder(llama_context* existing)
-      : context_(existing, [](llama_context*) {}), model_(model_of(existing)), most_rows_(0) {
+  explicit decoder(llama_context* existing) : context_(existing, freeing{model_of(existing), false}), most_rows_(0) {
     require_generator();
     begin_use();
   }
 
   [[nodiscard]] llama_context* handle() const noexcept { return context_.get(); }
-  [[nodiscard]] const model& of() const noexcept { return model_; }
+  [[nodiscard]] const model& of() const noexcept { return context_.get_deleter().of; }
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
   /// The most tokens that one sequence can have.
   [[nodiscard]] std::size_t capacity() const noexcept { return llama_n_ctx_seq(handle()); }
@@ -122,6 +121,15 @@ class decoder {
   }
 
  private:
+  /// A context looks at its model when it is freed, and may be what keeps it: that is let go behind it.
+  struct freeing {
+    model of;
+    bool owned;
+    void operator()(llama_context* context) const noexcept {
+      if (owned) llama_free(context);
+    }
+  };
+
   static model model_of(llama_context* context) {
     if (context == nullptr) throw error("specdec::llama_cpp: expected a context; got a null pointer");
     // Nothing here changes a model; its handle is not const because it frees what was loaded.
@@ -129,12 +137,12 @@ class decoder {
   }
 
   void require_generator() const {
-    const char* what = llama_model_has_encoder(model_.handle())    ? "has an encoder"
-                       : !llama_model_has_decoder(model_.handle()) ? "has no decoder"
-                       : llama_model_is_diffusion(model_.handle()) ? "is a diffusion model"
-                                                                   : nullptr;
+    const char* what = llama_model_has_encoder(of().handle())    ? "has an encoder"
+                       : !llama_model_has_decoder(of().handle()) ? "has no decoder"
+                       : llama_model_is_diffusion(of().handle()) ? "is a diffusion model"
+                                                                 : nullptr;
     if (what == nullptr) return;
-    throw error("specdec::llama_cpp: expected a model that reads a text from left to right; " + model_.description() +
+    throw error("specdec::llama_cpp: expected a model that reads a text from left to right; " + of().description() +
                 " " + what);
   }
 
@@ -149,7 +157,7 @@ class decoder {
   }
 
   void begin_use() {
-    vocab_size_ = model_.vocab_size();
+    vocab_size_ = of().vocab_size();
     most_tokens_ = llama_n_batch(handle());
     if (most_rows_ == 0) most_rows_ = most_tokens_;
   }
@@ -195,8 +203,7 @@ class decoder {
     rows_ += places_.size();
   }
 
-  std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
-  model model_;
+  std::unique_ptr<llama_context, freeing> context_;
   std::size_t vocab_size_ = 0;
   std::size_t most_tokens_ = 0;
   std::size_t most_rows_;
