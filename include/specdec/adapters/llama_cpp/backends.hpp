@@ -28,8 +28,10 @@ inline void load_backends(const char* directory = nullptr) {
     ggml_backend_load_all();
   }
   if (ggml_backend_dev_count() == 0) {
-    throw error("specdec::llama_cpp: expected ggml to have a backend; found none" +
-                (directory == nullptr ? std::string() : std::string(" in ") + directory));
+    throw error("specdec::llama_cpp: expected ggml to have a backend; found none in " +
+                (directory == nullptr ? std::string("the program's folder or the working directory; load_backends "
+                                                    "takes the one where llama.cpp's libraries are")
+                                      : directory));
   }
 }
 
