@@ -12,6 +12,7 @@
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
 #include <specdec/testing/exactness.hpp>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -299,6 +300,71 @@ TEST(llama_cpp_sampler_law, a_coin_of_xtc_belongs_to_its_place) {
   }
 }
 
+// llama.cpp itself would end the program for some of these texts.
+TEST(llama_cpp_sampler_law, a_text_that_the_grammar_forbids_is_an_error) {
+  const auto prompt = target().tokenize("Yes or no?");
+  const llama::sampler chain = llama::sampler::chain(
+      {llama_sampler_init_grammar(target().vocabulary(), "root ::= (\" yes\" | \" no\") \".\"", "root"), dist()});
+  llama::context context(target(), small());
+  chain_law law(context, chain.handle(), prompt.size());
+  const std::span<const token_id> prompt_end = std::span(prompt).last(1);
+  for (const token_id forbidden : {target().end_tokens().at(0), prompt.back()}) {
+    const std::string expected = "token " + std::to_string(forbidden) + " at place " + std::to_string(prompt.size());
+    auto longer = prompt;
+    longer.push_back(forbidden);
+    law.truncate(0);
+    const auto rows = law.decode(longer, 1);
+    EXPECT_NE(message_of([&] { (void)rows.row(0); }).find(expected), std::string::npos);
+    longer.push_back(forbidden);
+    (void)law.decode(std::span(longer).last(1), 0);
+    EXPECT_NE(message_of([&] { law.truncate(longer.size() - 1); }).find(expected), std::string::npos);
+    // The text may go on behind it, with a chain that begins there.
+    law.restart(chain.handle(), law.size() + 1);
+    const auto row = copied(law.decode(prompt_end, 1).row(0));
+    EXPECT_GT(std::ranges::count_if(row, [](float x) { return x > -INFINITY; }), 0);
+    law.restart(chain.handle(), prompt.size());
+  }
+}
+
+// A sampler that a program brings, which throws once behind so many tokens.
+struct unreliable {
+  inline static int told_until_failure = -1;
+  static llama_sampler_i* interface() {
+    static llama_sampler_i made = [] {
+      llama_sampler_i i{};
+      i.name = [](const llama_sampler*) { return "unreliable"; };
+      i.accept = [](llama_sampler*, llama_token) {
+        if (told_until_failure-- == 0) throw std::runtime_error("unreliable");
+      };
+      i.apply = [](llama_sampler*, llama_token_data_array*) {};
+      return i;
+    }();
+    return &made;
+  }
+};
+
+TEST(llama_cpp_sampler_law, a_sampler_that_throws_does_not_spoil_the_chain) {
+  const auto text = some_text(24);
+  const llama::sampler chain = llama::sampler::chain({llama_sampler_init_penalties(4096, 64, 1.5F, 0.5F, 0),
+                                                      llama_sampler_init(unreliable::interface(), nullptr), dist()});
+  llama::context context(in_float32("target"), small()), other(in_float32("target"), small());
+  chain_law law(context, chain.handle(), 0), whole(other, chain.handle(), 0);
+  const auto expected = copied(whole.decode(text, 1).row(0));
+  for (const int failure : {0, 1, 5, 19}) {
+    law.restart(chain.handle(), 0);
+    law.truncate(0);
+    (void)law.decode(std::span(text).first(22), 0);
+    unreliable::told_until_failure = failure;
+    EXPECT_EQ(message_of([&] { law.truncate(20); }), "unreliable");
+    EXPECT_EQ(law.size(), 20U);
+    const auto rows = law.decode(std::span(text).last(4), 1);
+    unreliable::told_until_failure = failure;
+    EXPECT_EQ(message_of([&] { (void)rows.row(0); }), "unreliable");
+    const auto row = copied(rows.row(0));
+    for (std::size_t t = 0; t < row.size(); ++t) ASSERT_NEAR(row[t], expected[t], 1e-3) << failure << " " << t;
+  }
+}
+
 TEST(llama_cpp_sampler_law, refuses_chains_whose_law_does_not_follow_from_the_text) {
   llama::context context(target(), small());
   const auto message = [&](const llama::sampler& chain) {
@@ -317,6 +383,21 @@ TEST(llama_cpp_sampler_law, refuses_chains_whose_law_does_not_follow_from_the_te
               (void)llama::sampler::chain({llama_sampler_init_temp(1), nullptr});
             }).find("one is a null pointer"),
             std::string::npos);
+  // What cannot be copied, or is not looked into.
+  static llama_sampler_i no_clone = [] {
+    llama_sampler_i made{};
+    made.name = [](const llama_sampler*) { return "mine"; };
+    made.apply = [](llama_sampler*, llama_token_data_array*) {};
+    return made;
+  }();
+  int state = 0;
+  EXPECT_NE(message(llama::sampler(llama_sampler_init(&no_clone, &state))).find("mine has a state and no clone()"),
+            std::string::npos);
+  EXPECT_NE(message(llama::sampler::chain({llama_sampler_init_temp(1), llama_sampler_init(&no_clone, &state)}))
+                .find("mine has a state and no clone()"),
+            std::string::npos);
+  llama_sampler* const inner = llama_sampler_chain_init(llama_sampler_chain_default_params());
+  EXPECT_NE(message(llama::sampler::chain({inner, dist()})).find("one is a chain itself"), std::string::npos);
   // One sampler is a chain of one; and a row before the chain begins has no law.
   const llama::sampler alone(llama_sampler_init_top_k(2));
   chain_law law(context, alone.handle(), 5);

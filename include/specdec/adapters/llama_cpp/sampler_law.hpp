@@ -68,7 +68,8 @@ class sampler_law {
 
   /// `chain` is copied as it is when the text has its first `from` tokens, mostly those of the prompt; tokens from
   /// there on are told to it. A grammar must not see the prompt; what penalties should see of it, they are told before.
-  /// Throws `error` if the chain has a sampler that is not supported.
+  /// Throws `error` if the chain has a sampler that is not supported, or that cannot be copied. A text that a grammar
+  /// forbids is an `error` where the chain is told of it: when the text is truncated, or a row is asked for.
   sampler_law(Target target, const llama_sampler* chain, std::size_t from)
       : target_(std::forward<Target>(target)),
         first_(copy(chain)),
@@ -141,6 +142,7 @@ class sampler_law {
 
   static sampler copy(const llama_sampler* chain) {
     if (chain == nullptr) throw error("specdec::llama_cpp: expected a chain of samplers; got a null pointer");
+    require_copies(chain);
     sampler copied(llama_sampler_clone(chain));
     // A sampler alone becomes a chain of one.
     if (llama_sampler_chain_get(copied.handle(), -1) != nullptr) return copied;
@@ -149,12 +151,31 @@ class sampler_law {
     return made;
   }
 
+  /// llama.cpp ends the program where a sampler with a state of its own cannot be copied.
+  static void require_copies(const llama_sampler* chain) {
+    // To ask a chain for its parts changes nothing.
+    auto* const asked = const_cast<llama_sampler*>(chain);
+    const bool one = llama_sampler_chain_get(asked, -1) == nullptr;
+    for (int i = 0, all = one ? 1 : llama_sampler_chain_n(chain); i < all; ++i) {
+      const llama_sampler* const each = one ? chain : llama_sampler_chain_get(asked, i);
+      if (!one && llama_sampler_chain_get(const_cast<llama_sampler*>(each), -1) != nullptr) {
+        throw error("specdec::llama_cpp: expected samplers in a chain; one is a chain itself");
+      }
+      if (each->ctx != nullptr && (each->iface == nullptr || each->iface->clone == nullptr)) {
+        const std::string name = name_of(each);
+        throw error("specdec::llama_cpp: expected samplers that can be copied; " +
+                    (name.empty() ? std::string("one without a name") : name) + " has a state and no clone()");
+      }
+    }
+  }
+
   [[nodiscard]] static llama_sampler* part(const sampler& chain, int i) {
     return llama_sampler_chain_get(chain.handle(), i);
   }
 
   void inspect() {
     tosses_.clear();
+    grammars_.clear();
     parts_ = llama_sampler_chain_n(first_.handle());
     greedy_ = false;
     const int all = parts_;
@@ -171,6 +192,7 @@ class sampler_law {
       if (draws) --parts_;
       greedy_ = greedy_ || name == "greedy";
       if (name == "xtc") tosses_.push_back(i);
+      if (name == "grammar") grammars_.push_back(i);
     }
   }
 
@@ -249,14 +271,22 @@ class sampler_law {
       ahead_ = base_.clone();
       ahead_tokens_.clear();
     }
-    while (ahead_tokens_.size() < wanted_.size()) {
-      const token_id token = wanted_[ahead_tokens_.size()];
-      tell(ahead_, token);
-      ahead_tokens_.push_back(token);
+    try {
+      while (ahead_tokens_.size() < wanted_.size()) {
+        const token_id token = wanted_[ahead_tokens_.size()];
+        tell(ahead_, token, base_size_ + ahead_tokens_.size());
+        ahead_tokens_.push_back(token);
+      }
+    } catch (...) {
+      // Some of the chain may have been told.
+      ahead_ = base_.clone();
+      ahead_tokens_.clear();
+      throw;
     }
   }
 
-  void tell(sampler& chain, token_id token) {
+  void tell(sampler& chain, token_id token, std::size_t place) {
+    for (const int i : grammars_) require_allowed(part(chain, i), token, place);
     llama_sampler_accept(chain.handle(), token);
     for (const int i : tosses_) {
       // One toss for each token, as sampling makes it. Two candidates are the least that it tosses for.
@@ -264,6 +294,17 @@ class sampler_law {
       llama_token_data_array candidates{two.data(), two.size(), -1, false};
       llama_sampler_apply(part(chain, i), &candidates);
     }
+  }
+
+  /// A grammar would end the program.
+  static void require_allowed(llama_sampler* grammar, token_id token, std::size_t place) {
+    llama_token_data alone{token, 0, 0};
+    llama_token_data_array candidates{&alone, 1, -1, false};
+    llama_sampler_apply(grammar, &candidates);
+    if (alone.logit == 0) return;
+    throw error("specdec::llama_cpp: expected a text that the chain's grammar allows from where it begins; token " +
+                std::to_string(token) + " at place " + std::to_string(place) +
+                " is not: for another prompt or more of it, call restart");
   }
 
   void apply(std::size_t i) {
@@ -309,7 +350,13 @@ class sampler_law {
     if (n < base_size_) return go_to_start();
     const std::span<const token_id> text = target_.tokens();
     if (n == base_size_) return;
-    for (std::size_t i = base_size_; i < n; ++i) tell(base_, text[i]);
+    try {
+      for (std::size_t i = base_size_; i < n; ++i) tell(base_, text[i], i);
+    } catch (...) {
+      // Some of the chain may have been told.
+      go_to_start();
+      throw;
+    }
     ahead_ = base_.clone();
     ahead_tokens_.clear();
     base_size_ = n;
@@ -320,8 +367,9 @@ class sampler_law {
   std::size_t from_;
   int parts_ = 0;  ///< samplers to be applied, which all but the one that draws are
   bool greedy_ = false;
-  std::vector<int> tosses_;  ///< which samplers toss a coin
-  sampler base_;             ///< behind the first `base_size_` tokens
+  std::vector<int> tosses_;    ///< which samplers toss a coin
+  std::vector<int> grammars_;  ///< and which end the program for a text that they forbid
+  sampler base_;               ///< behind the first `base_size_` tokens
   std::size_t base_size_;
   sampler ahead_;  ///< behind those and `ahead_tokens_`
   std::vector<token_id> ahead_tokens_;
