@@ -94,6 +94,9 @@ TEST(llama_cpp_batch_context, refuses_feeds_that_cannot_be) {
             std::string::npos);
   EXPECT_NE(message_of([] { llama::batch_context many(target(), 100000, 10, small()); }).find("expected at most"),
             std::string::npos);
+  EXPECT_NE(message_of([] { llama::batch_context vast(target(), 2, std::size_t{1} << 31, small()); })
+                .find("room for at most 1073741823 tokens in each of 2"),
+            std::string::npos);
 }
 
 struct patience {

@@ -36,7 +36,7 @@ inline void load_backends(const char* directory = nullptr) {
 }
 
 /// Lets llama.cpp's log through to stderr only where it tells of errors. The log is one for the whole program; the
-/// function that was set before is forgotten.
+/// function that was set before is forgotten. Before `load_backends`, it silences what that loads, too.
 inline void log_errors_only() {
   const auto print = [](ggml_log_level level, const char* text, void*) {
     // A line that goes on (CONT) belongs to one that was not printed, as far as can be told.

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -28,8 +30,8 @@ class batch_context {
  public:
   /// A new context of so many sequences with room for `capacity` tokens each: sets n_seq_max, and n_ctx unless
   /// `capacity` is 0, when all share the n_ctx of `params`. Throws std::invalid_argument if there is to be no sequence,
-  /// `error` if llama.cpp makes no such context (it has a limit to sequences) or the model cannot go back as `options`
-  /// say.
+  /// `error` if llama.cpp makes no such context (sequences and tokens in all are limited) or the model cannot go back
+  /// as `options` say.
   batch_context(const model& of, std::size_t sequences, std::size_t capacity = 0,
                 llama_context_params params = llama_context_default_params(), context_options options = {})
       : reader_(of, for_sequences(params, sequences, capacity)), capacity_(share(sequences)) {
@@ -92,6 +94,10 @@ class batch_context {
     if (sequences > llama_max_parallel_sequences()) {
       throw error("specdec::llama_cpp: expected at most " + std::to_string(llama_max_parallel_sequences()) +
                   " sequences, which is all that llama.cpp has; got " + std::to_string(sequences));
+    }
+    if (constexpr std::size_t most = std::numeric_limits<std::int32_t>::max(); capacity > most / sequences) {
+      throw error("specdec::llama_cpp: expected room for at most " + std::to_string(most / sequences) +
+                  " tokens in each of " + std::to_string(sequences) + " sequences; got " + std::to_string(capacity));
     }
     params.n_seq_max = static_cast<std::uint32_t>(sequences);
     if (capacity > 0) params.n_ctx = static_cast<std::uint32_t>(sequences * capacity);

@@ -67,7 +67,8 @@ class sampler_law {
   };
 
   /// `chain` is copied as it is when the text has its first `from` tokens, mostly those of the prompt; tokens from
-  /// there on are told to it. A grammar must not see the prompt; what penalties should see of it, they are told before.
+  /// there on are told to it. A grammar must not see the prompt; what penalties should see of it, they are told before
+  /// they join the chain (llama_sampler_accept). The chain's temperature is the law's: sample with sampling_params{}.
   /// Throws `error` if the chain has a sampler that is not supported, or that cannot be copied. A text that a grammar
   /// forbids is an `error` where the chain is told of it: when the text is truncated, or a row is asked for.
   sampler_law(Target target, const llama_sampler* chain, std::size_t from)
@@ -115,7 +116,14 @@ class sampler_law {
                    std::size_t count) requires DecodesTrees<wrapped> {
     const std::size_t text = tokens.size() - std::min(parents.size(), tokens.size());
     require_rows(target_.size() + text, count - std::min(count, parents.size()));
-    source_.emplace(target_.decode_tree(tokens, parents, count));
+    try {
+      source_.emplace(target_.decode_tree(tokens, parents, count));
+    } catch (...) {
+      // The target may have forgotten its tree, or not.
+      nodes_.clear();
+      target_.keep({});
+      throw;
+    }
     if (text > 0) nodes_.clear();
     nodes_.append(tokens.subspan(text), parents);
     return begin_rows(parents.size(), count);
