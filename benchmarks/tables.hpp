@@ -28,6 +28,19 @@ inline std::vector<std::string>& order() {
   return names;
 }
 
+/// Tells Google Benchmark the command line and, where that does not say, to make short runs, often repeated, in random
+/// order. False, behind a message, for an argument that it does not know.
+[[nodiscard]] inline bool initialize(int argc, char** argv) {
+  std::string defaults[] = {"--benchmark_repetitions=15", "--benchmark_min_time=0.03",
+                            "--benchmark_enable_random_interleaving=true"};
+  std::vector<char*> arguments{argv[0]};
+  for (std::string& argument : defaults) arguments.push_back(argument.data());
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  return !benchmark::ReportUnrecognizedArguments(count, arguments.data());
+}
+
 /// Collects times and prints them as tables.
 class reporter : public benchmark::BenchmarkReporter {
  public:

@@ -248,15 +248,7 @@ int main(int argc, char** argv) {
   register_rejections();
   register_sizes();
 
-  // What the command line does not say: short runs, often repeated, in random order.
-  std::vector<std::string> defaults = {argv[0], "--benchmark_repetitions=15", "--benchmark_min_time=0.03",
-                                       "--benchmark_enable_random_interleaving=true"};
-  defaults.insert(defaults.end(), argv + 1, argv + argc);
-  std::vector<char*> arguments;
-  for (std::string& argument : defaults) arguments.push_back(argument.data());
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
+  if (!tables::initialize(argc, argv)) return 1;
   std::printf("best instruction set here: %s; cold rows cycle through %zu MiB\n",
               to_string(specdec::detail::preferred_isa()), cold_bytes() >> 20);
   tables::reporter report;

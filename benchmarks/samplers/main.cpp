@@ -98,15 +98,7 @@ int main(int argc, char** argv) {
              llama_sampler_init_temp(temperature), llama_sampler_init_dist(seed)});
   add_table("Top-p 0.95", {.top_p = 0.95}, {llama_sampler_init_top_p(top_p, 1), llama_sampler_init_dist(seed)});
 
-  // What the command line does not say: short runs, often repeated, in random order.
-  std::vector<std::string> defaults = {argv[0], "--benchmark_repetitions=15", "--benchmark_min_time=0.03",
-                                       "--benchmark_enable_random_interleaving=true"};
-  defaults.insert(defaults.end(), argv + 1, argv + argc);
-  std::vector<char*> arguments;
-  for (std::string& argument : defaults) arguments.push_back(argument.data());
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
+  if (!tables::initialize(argc, argv)) return 1;
   std::printf("from a row of %zu logits, N(0, 3), to a token; cold rows cycle through %zu MiB\n", vocab,
               cold_rows::cold_bytes() >> 20);
   tables::reporter report("specdec");
