@@ -47,6 +47,7 @@ std::map<std::string, std::set<std::string>> include_graph() {
 int floor_of(const std::string& header) {
   const std::vector<std::pair<std::string, int>> floors = {{"version.hpp", 0},
                                                            {"config.hpp", 1},
+                                                           {"failure.hpp", 2},
                                                            {"message.hpp", 2},
                                                            {"types.hpp", 2},
                                                            {"theory.hpp", 2},

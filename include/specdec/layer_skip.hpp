@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "failure.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -43,8 +44,8 @@ class layer_skip {
   /// Throws std::invalid_argument if there are not so many.
   [[nodiscard]] static layer_skip early_exit(std::size_t layers, std::size_t kept) {
     if (kept > layers) {
-      throw std::invalid_argument("specdec: expected an early exit behind 0 to " + std::to_string(layers) +
-                                  " layers; got " + std::to_string(kept));
+      raise<std::invalid_argument>("specdec: expected an early exit behind 0 to " + std::to_string(layers) +
+                                   " layers; got " + std::to_string(kept));
     }
     layer_skip result(layers);
     std::fill(result.blocks_.begin() + static_cast<std::ptrdiff_t>(2 * kept), result.blocks_.end(), std::uint8_t{1});
@@ -67,8 +68,8 @@ class layer_skip {
   /// Throws std::invalid_argument unless this is for a model of so many layers.
   void require_layers(std::size_t layers) const {
     if (layers != layer_count()) {
-      throw std::invalid_argument("specdec: expected a layer skip for the " + std::to_string(layers) +
-                                  " layers of the model; got one for " + std::to_string(layer_count()));
+      raise<std::invalid_argument>("specdec: expected a layer skip for the " + std::to_string(layers) +
+                                   " layers of the model; got one for " + std::to_string(layer_count()));
     }
   }
 
@@ -82,8 +83,8 @@ class layer_skip {
 
   [[nodiscard]] std::uint8_t& block_of(std::size_t layer, std::size_t which) {
     if (layer >= layer_count()) {
-      throw std::invalid_argument("specdec: expected layers below " + std::to_string(layer_count()) +
-                                  " in a layer skip; got " + std::to_string(layer));
+      raise<std::invalid_argument>("specdec: expected layers below " + std::to_string(layer_count()) +
+                                   " in a layer skip; got " + std::to_string(layer));
     }
     return blocks_[2 * layer + which];
   }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "config.hpp"
+#include "failure.hpp"
 #include "types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -23,8 +24,8 @@ namespace specdec::inline SPECDEC_ABI {
 /// Throws std::invalid_argument, saying where it came from, for a token outside a vocabulary that is not empty.
 inline void require_token(token_id token, std::size_t vocab_size, const char* where) {
   if (token < 0 || static_cast<std::size_t>(token) >= vocab_size) {
-    throw std::invalid_argument("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) + "; " + where +
-                                " has token " + std::to_string(token));
+    raise<std::invalid_argument>("specdec: expected tokens 0 to " + std::to_string(vocab_size - 1) + "; " + where +
+                                 " has token " + std::to_string(token));
   }
 }
 

@@ -19,6 +19,7 @@
 
 #include "config.hpp"
 #include "detail/kernels.hpp"
+#include "failure.hpp"
 #include "message.hpp"
 #include "random.hpp"
 #include "types.hpp"
@@ -51,19 +52,19 @@ class proposal {
   static proposal sparse(std::size_t vocab_size, std::span<const token_id> ids, std::span<const float> weights) {
     proposal q(form::sparse, vocab_size);
     if (ids.size() != weights.size()) {
-      throw std::invalid_argument("specdec: a sparse proposal needs one weight per id; got " +
-                                  std::to_string(ids.size()) + " ids and " + std::to_string(weights.size()) +
-                                  " weights");
+      raise<std::invalid_argument>("specdec: a sparse proposal needs one weight per id; got " +
+                                   std::to_string(ids.size()) + " ids and " + std::to_string(weights.size()) +
+                                   " weights");
     }
     for (std::size_t i = 0; i < ids.size(); ++i) {
       q.require_token(ids[i]);
       if (i > 0 && ids[i] <= ids[i - 1]) {
-        throw std::invalid_argument("specdec: a sparse proposal needs strictly ascending ids; id " +
-                                    std::to_string(ids[i]) + " follows " + std::to_string(ids[i - 1]));
+        raise<std::invalid_argument>("specdec: a sparse proposal needs strictly ascending ids; id " +
+                                     std::to_string(ids[i]) + " follows " + std::to_string(ids[i - 1]));
       }
       if (!(weights[i] >= 0)) {
-        throw std::invalid_argument("specdec: a proposal's weights must not be negative or NaN; token " +
-                                    std::to_string(ids[i]) + " has " + number_text(static_cast<double>(weights[i])));
+        raise<std::invalid_argument>("specdec: a proposal's weights must not be negative or NaN; token " +
+                                     std::to_string(ids[i]) + " has " + number_text(static_cast<double>(weights[i])));
       }
       q.total_ += static_cast<double>(weights[i]);
     }
@@ -81,8 +82,8 @@ class proposal {
     const detail::weight_total total = detail::total_weight_of(weights);
     if (!total.legal) {
       const double least = static_cast<double>(*std::min_element(weights.begin(), weights.end()));
-      throw std::invalid_argument("specdec: a proposal's weights must not be negative or NaN; one is " +
-                                  number_text(least));
+      raise<std::invalid_argument>("specdec: a proposal's weights must not be negative or NaN; one is " +
+                                   number_text(least));
     }
     q.total_ = total.sum;
     q.require_total();
@@ -181,15 +182,15 @@ class proposal {
 
   void require_token(token_id token) const {
     if (token < 0 || static_cast<std::size_t>(token) >= vocab_size_) {
-      throw std::invalid_argument("specdec: a proposal names token " + std::to_string(token) +
-                                  ", outside a vocabulary of " + std::to_string(vocab_size_));
+      raise<std::invalid_argument>("specdec: a proposal names token " + std::to_string(token) +
+                                   ", outside a vocabulary of " + std::to_string(vocab_size_));
     }
   }
 
   void require_total() const {
     if (!(total_ >= least_total && total_ <= most_total)) {
-      throw std::invalid_argument("specdec: a proposal's weights must have a sum from 1e-30 to 1e30; theirs is " +
-                                  number_text(total_));
+      raise<std::invalid_argument>("specdec: a proposal's weights must have a sum from 1e-30 to 1e30; theirs is " +
+                                   number_text(total_));
     }
   }
 
@@ -352,18 +353,18 @@ class draft {
   /// requested, holds a token outside the vocabulary or has a law over another one.
   void require_fit(const draft_request& asked, std::size_t vocab_size) const {
     if (size() > asked.max_nodes) {
-      throw std::invalid_argument("specdec: expected a draft of at most " + std::to_string(asked.max_nodes) +
-                                  " tokens; got " + std::to_string(size()));
+      raise<std::invalid_argument>("specdec: expected a draft of at most " + std::to_string(asked.max_nodes) +
+                                   " tokens; got " + std::to_string(size()));
     }
     for (node_id node = 1; node <= size(); ++node) {
       require_token(token(node), vocab_size, "the draft");
       if (const std::size_t width = law_of(node).vocab_size(); width != vocab_size) {
-        throw std::invalid_argument("specdec: expected proposals over " + std::to_string(vocab_size) +
-                                    " tokens; the draft has one over " + std::to_string(width));
+        raise<std::invalid_argument>("specdec: expected proposals over " + std::to_string(vocab_size) +
+                                     " tokens; the draft has one over " + std::to_string(width));
       }
       if (depth(node) > asked.max_depth) {
-        throw std::invalid_argument("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
-                                    " at most; got depth " + std::to_string(depth(node)));
+        raise<std::invalid_argument>("specdec: expected a draft of depth " + std::to_string(asked.max_depth) +
+                                     " at most; got depth " + std::to_string(depth(node)));
       }
     }
   }

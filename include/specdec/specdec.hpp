@@ -41,6 +41,7 @@
 #include "draft/tree_model.hpp"
 #include "draft/tree_shape.hpp"
 #include "draft/universal.hpp"
+#include "failure.hpp"
 #include "layer_skip.hpp"
 #include "length/adaptive_exit.hpp"
 #include "length/confidence.hpp"

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "config.hpp"
+#include "failure.hpp"
 
 namespace specdec::inline SPECDEC_ABI::theory {
 
@@ -23,8 +24,8 @@ namespace specdec::inline SPECDEC_ABI::theory {
 /// Precondition: p and q are laws over one vocabulary.
 [[nodiscard]] inline double acceptance_rate(std::span<const double> p, std::span<const double> q) {
   if (p.size() != q.size()) {
-    throw std::invalid_argument("specdec: expected two laws over one vocabulary; got " + std::to_string(p.size()) +
-                                " and " + std::to_string(q.size()) + " tokens");
+    raise<std::invalid_argument>("specdec: expected two laws over one vocabulary; got " + std::to_string(p.size()) +
+                                 " and " + std::to_string(q.size()) + " tokens");
   }
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); ++i) sum += std::min(p[i], q[i]);

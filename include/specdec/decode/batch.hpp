@@ -19,6 +19,7 @@
 #include "../batches.hpp"
 #include "../concepts.hpp"
 #include "../draft/batch.hpp"
+#include "../failure.hpp"
 #include "../model/recorded_sequences.hpp"
 #include "../requirements.hpp"
 #include "../vectors.hpp"
@@ -90,13 +91,13 @@ class session_batch {
         options_(options),
         places_(target.sequence_count()) {
     require_rule<Rule, feed_rows_of<Target>, Randomness>();
-    if (options.prefill_tokens == 0) throw std::invalid_argument("specdec: expected to read 1 token a round or more");
+    if (options.prefill_tokens == 0) raise<std::invalid_argument>("specdec: expected to read 1 token a round or more");
     if constexpr (requires { drafting.vocab_size(); }) require_vocabulary(drafting.vocab_size(), "the draft");
     if constexpr (requires { drafting.sequence_count(); }) {
       if (drafting.sequence_count() != places_.size()) {
-        throw std::invalid_argument("specdec: expected a draft of " + std::to_string(places_.size()) +
-                                    " sequences, as the target has; it has " +
-                                    std::to_string(drafting.sequence_count()));
+        raise<std::invalid_argument>("specdec: expected a draft of " + std::to_string(places_.size()) +
+                                     " sequences, as the target has; it has " +
+                                     std::to_string(drafting.sequence_count()));
       }
     }
     order_.reserve(places_.size());
@@ -111,7 +112,7 @@ class session_batch {
   /// are taken, std::invalid_argument if the session has another vocabulary, std::logic_error if it is in already;
   /// nothing has changed then.
   void join(session_type& text) {
-    if (find(text) != none) throw std::logic_error("specdec: expected a session to join a batch once");
+    if (find(text) != none) raise<std::logic_error>("specdec: expected a session to join a batch once");
     require_vocabulary(text.target_law().vocab_size(), "the session");
     std::size_t best = none;
     std::size_t most = 0;
@@ -123,8 +124,8 @@ class session_batch {
       most = held;
     }
     if (best == none) {
-      throw std::length_error("specdec: expected at most " + std::to_string(places_.size()) +
-                              " sessions in a batch, the target's sequences; all are taken");
+      raise<std::length_error>("specdec: expected at most " + std::to_string(places_.size()) +
+                               " sessions in a batch, the target's sequences; all are taken");
     }
     drafting_->restart(best);
     if constexpr (HasCapacity<Target>) text.limit(model_->capacity());
@@ -221,8 +222,8 @@ class session_batch {
   void require_vocabulary(std::optional<std::size_t> size, const char* whose) const {
     const std::size_t expected = target_.vocab_size();
     if (!size || *size == expected) return;
-    throw std::invalid_argument("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
-                                whose + " has " + std::to_string(*size));
+    raise<std::invalid_argument>("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
+                                 whose + " has " + std::to_string(*size));
   }
 
   [[nodiscard]] std::size_t find(const session_type& text) const noexcept {
@@ -270,7 +271,7 @@ class session_batch {
         guarded(text, [&] {
           const decode_plan plan = at.text->plan(at.drafted, target_.tokens(text.sequence));
           if (plan.tree) {
-            throw std::invalid_argument("specdec: expected a draft without branches, since a batch scores no trees");
+            raise<std::invalid_argument>("specdec: expected a draft without branches, since a batch scores no trees");
           }
           at.held = plan.held;
           feed.tokens = plan.tokens;
@@ -289,12 +290,7 @@ class session_batch {
   /// What goes wrong for one text must not keep the others from theirs.
   template <class Step>
   static void guarded(asked& text, const Step& step) {
-    if (text.failure) return;
-    try {
-      step();
-    } catch (...) {
-      text.failure = std::current_exception();
-    }
+    if (!text.failure) text.failure = thrown_by(step);
   }
 
   /// Hands a round on to the drafter that observes it, and to the sink.

@@ -16,6 +16,7 @@
 
 #include "../concepts.hpp"
 #include "../draft/model.hpp"
+#include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../requirements.hpp"
 #include "../vectors.hpp"
@@ -76,7 +77,7 @@ template <TargetModel Target>
   if constexpr (DecodesTrees<Target>) {
     if (plan.tree) return target.decode_tree(plan.tokens, plan.parents, plan.rows);
   } else if (plan.tree) {
-    throw std::invalid_argument("specdec: expected a draft without branches, since this target scores no trees");
+    raise<std::invalid_argument>("specdec: expected a draft without branches, since this target scores no trees");
   }
   return target.decode(plan.tokens, plan.rows);
 }
@@ -88,9 +89,9 @@ void prepare_rounds(session<Rule, Randomness>& session, const Target& target, co
   const auto require_vocabulary = [&](std::optional<std::size_t> size, const char* whose) {
     const std::size_t expected = session.target_law().vocab_size();
     if (size && *size != expected) {
-      throw std::invalid_argument("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
-                                  whose + " has " + std::to_string(*size) +
-                                  " (if the wider one is padding, wrap that model in specdec::padded)");
+      raise<std::invalid_argument>("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
+                                   whose + " has " + std::to_string(*size) +
+                                   " (if the wider one is padding, wrap that model in specdec::padded)");
     }
   };
   require_vocabulary(target.vocab_size(), "the target");
@@ -99,7 +100,7 @@ void prepare_rounds(session<Rule, Randomness>& session, const Target& target, co
   if constexpr (HasCapacity<Target>) session.limit(target.capacity());
 
   if (session.status() == session_status::idle) {
-    throw std::logic_error("specdec: expected a session with a text; call begin(prompt) first");
+    raise<std::logic_error>("specdec: expected a session with a text; call begin(prompt) first");
   }
 }
 
@@ -107,9 +108,9 @@ void prepare_rounds(session<Rule, Randomness>& session, const Target& target, co
 template <class Rule, class Randomness, class Draft, class Consumer>
 void deliver_round(session<Rule, Randomness>& session, const outcome& out, Draft& drafter, Consumer& sink) {
   if (out.status == session_status::failed) {
-    throw logits_error("specdec: expected usable logits from the target for token " +
-                       std::to_string(session.faulty_position()) + " of the text; its row has " +
-                       to_string(session.fault()));
+    raise<logits_error>("specdec: expected usable logits from the target for token " +
+                        std::to_string(session.faulty_position()) + " of the text; its row has " +
+                        to_string(session.fault()));
   }
   tell(drafter, out);
   if constexpr (std::same_as<std::invoke_result_t<Consumer&, const outcome&>, bool>) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "../sampling/mask.hpp"
 #include "../sampling/params.hpp"
@@ -59,25 +60,25 @@ struct generate_options {
 
   /// Throws std::invalid_argument, saying what was expected and what came. The sampling parameters are the law's.
   void validate(std::size_t vocab_size) const {
-    if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
+    if (vocab_size == 0) raise<std::invalid_argument>("specdec: the vocabulary must not be empty");
     for (const token_id token : end_tokens) require_token(token, vocab_size, "the list of end tokens");
     for (const auto& sequence : stop_sequences) {
-      if (sequence.empty()) throw std::invalid_argument("specdec: a stop sequence must have at least one token");
+      if (sequence.empty()) raise<std::invalid_argument>("specdec: a stop sequence must have at least one token");
       for (const token_id token : sequence) require_token(token, vocab_size, "a stop sequence");
     }
     for (const auto& text : stop_texts) {
-      if (text.empty()) throw std::invalid_argument("specdec: a stop text must have at least one byte");
+      if (text.empty()) raise<std::invalid_argument>("specdec: a stop text must have at least one byte");
     }
     if (!stop_texts.empty() && !detokenize) {
-      throw std::invalid_argument("specdec: stop texts need options.detokenize, which tells a token's bytes");
+      raise<std::invalid_argument>("specdec: stop texts need options.detokenize, which tells a token's bytes");
     }
     if (top_log_probabilities > vocab_size) {
-      throw std::invalid_argument("specdec: expected at most " + std::to_string(vocab_size) +
-                                  " top log-probabilities, the vocabulary's size; got " +
-                                  std::to_string(top_log_probabilities));
+      raise<std::invalid_argument>("specdec: expected at most " + std::to_string(vocab_size) +
+                                   " top log-probabilities, the vocabulary's size; got " +
+                                   std::to_string(top_log_probabilities));
     }
     if (top_log_probabilities > 0 && log_probabilities == log_probability_of::nothing) {
-      throw std::invalid_argument("specdec: top log-probabilities need a law; options.log_probabilities is nothing");
+      raise<std::invalid_argument>("specdec: top log-probabilities need a law; options.log_probabilities is nothing");
     }
   }
 };

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
@@ -92,7 +93,7 @@ class session {
   /// std::length_error if it is longer than the capacity given to `limit`; then nothing has changed.
   void begin(std::span<const token_id> prompt) {
     if (prompt.empty()) {
-      throw std::invalid_argument("specdec: the prompt must have at least one token (a model's begin token will do)");
+      raise<std::invalid_argument>("specdec: the prompt must have at least one token (a model's begin token will do)");
     }
     for (const token_id token : prompt) require_token(token, law_.vocab_size(), "the prompt");
     require_room(prompt.size(), "the prompt");
@@ -107,7 +108,7 @@ class session {
   /// then nothing has changed.
   void append(std::span<const token_id> further) {
     if (status_ == session_status::idle) {
-      throw std::logic_error("specdec: expected a session with a text; call begin(prompt) first");
+      raise<std::logic_error>("specdec: expected a session with a text; call begin(prompt) first");
     }
     for (const token_id token : further) require_token(token, law_.vocab_size(), "the appended text");
     require_room(committed_.size() + further.size(), "the text");
@@ -121,12 +122,12 @@ class session {
   /// Throws std::invalid_argument if there are not so many, or for 0; then nothing has changed.
   void rewind(std::size_t size) {
     if (committed_.empty()) {
-      throw std::invalid_argument(
+      raise<std::invalid_argument>(
           "specdec: expected to go back to a place in the text; there is no text yet: call begin(prompt) first");
     }
     if (size == 0 || size > committed_.size()) {
-      throw std::invalid_argument("specdec: expected to go back to 1 to " + std::to_string(committed_.size()) +
-                                  " tokens; got " + std::to_string(size));
+      raise<std::invalid_argument>("specdec: expected to go back to 1 to " + std::to_string(committed_.size()) +
+                                   " tokens; got " + std::to_string(size));
     }
     start({committed_.begin(), committed_.begin() + static_cast<std::ptrdiff_t>(size)});
   }
@@ -245,8 +246,8 @@ class session {
     SPECDEC_ASSERT(open_.drafted != nullptr);
     open_.judged = false;
     if (rows.size() != open_.drafted->size() + 1) {
-      throw std::invalid_argument("specdec: expected " + std::to_string(open_.drafted->size() + 1) +
-                                  " rows of logits from the target; got " + std::to_string(rows.size()));
+      raise<std::invalid_argument>("specdec: expected " + std::to_string(open_.drafted->size() + 1) +
+                                   " rows of logits from the target; got " + std::to_string(rows.size()));
     }
     const verdict v = judged(rows, chance);
     emission_.clear();
@@ -268,8 +269,9 @@ class session {
     open_.judged = false;
     const node_id last = v.fault == row_fault::none ? v.kept : v.faulty_row;
     if (last > open_.drafted->size()) {
-      throw std::invalid_argument("specdec: expected a verdict on a draft of " + std::to_string(open_.drafted->size()) +
-                                  " tokens; it names node " + std::to_string(last));
+      raise<std::invalid_argument>("specdec: expected a verdict on a draft of " +
+                                   std::to_string(open_.drafted->size()) + " tokens; it names node " +
+                                   std::to_string(last));
     }
     emission_.clear();
     if (v.fault == row_fault::none) {
@@ -393,8 +395,8 @@ class session {
 
   void require_room(std::size_t size, const char* what) const {
     if (size > capacity_) {
-      throw std::length_error(std::string("specdec: ") + what + " has " + std::to_string(size) +
-                              " tokens, but the target's context holds " + std::to_string(capacity_));
+      raise<std::length_error>(std::string("specdec: ") + what + " has " + std::to_string(size) +
+                               " tokens, but the target's context holds " + std::to_string(capacity_));
     }
   }
 

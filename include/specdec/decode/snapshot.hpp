@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "../failure.hpp"
 #include "../sampling/distribution.hpp"
 #include "../types.hpp"
 #include "../vectors.hpp"
@@ -122,8 +123,8 @@ class reader {
  private:
   void need(std::size_t count) const {
     if (left_.size() < count) {
-      throw std::invalid_argument("specdec: expected " + std::to_string(count) +
-                                  " more bytes in the snapshot; it has " + std::to_string(left_.size()));
+      raise<std::invalid_argument>("specdec: expected " + std::to_string(count) +
+                                   " more bytes in the snapshot; it has " + std::to_string(left_.size()));
     }
   }
 
@@ -198,7 +199,7 @@ template <std::same_as<session_state> State>
 template <std::same_as<session_state> State>
 void require_sound(const State& state, std::size_t vocab_size, const generate_options& options) {
   const auto require = [](bool sound, const char* claim) {
-    if (!sound) throw std::invalid_argument(std::string("specdec: the snapshot contradicts itself: ") + claim);
+    if (!sound) raise<std::invalid_argument>(std::string("specdec: the snapshot contradicts itself: ") + claim);
   };
   const auto known = [vocab_size](token_id token) {
     return token >= 0 && static_cast<std::size_t>(token) < vocab_size;
@@ -231,8 +232,8 @@ void require_sound(const State& state, std::size_t vocab_size, const generate_op
   if (!by_sequence && state.status != session_status::stop_text) return;
   const std::size_t stops = by_sequence ? options.stop_sequences.size() : options.stop_texts.size();
   if (state.stop_index >= stops) {
-    throw std::invalid_argument("specdec: the snapshot's text ended at " + std::string(to_string(state.status)) + " " +
-                                std::to_string(state.stop_index) + "; the options have " + std::to_string(stops));
+    raise<std::invalid_argument>("specdec: the snapshot's text ended at " + std::string(to_string(state.status)) + " " +
+                                 std::to_string(state.stop_index) + "; the options have " + std::to_string(stops));
   }
 }
 
@@ -249,20 +250,20 @@ template <std::same_as<session_state> State = session_state>
     T came{};
     in(came);
     if (came != expected) {
-      throw std::invalid_argument("specdec: expected a snapshot with " + std::string(what) + " " +
-                                  std::to_string(expected) + "; it has " + std::to_string(came));
+      raise<std::invalid_argument>("specdec: expected a snapshot with " + std::string(what) + " " +
+                                   std::to_string(expected) + "; it has " + std::to_string(came));
     }
   };
   std::uint64_t magic = 0;
   in(magic);
   if (magic != snapshot_format::magic) {
-    throw std::invalid_argument("specdec: expected the bytes of a session's snapshot; these begin otherwise");
+    raise<std::invalid_argument>("specdec: expected the bytes of a session's snapshot; these begin otherwise");
   }
   expect(snapshot_format::version, "format");
   std::uint64_t sum = 0;
   snapshot_format::reader(bytes.last(sum_size))(sum);
   if (sum != snapshot_format::checksum(body)) {
-    throw std::invalid_argument("specdec: the snapshot is damaged: its checksum is wrong");
+    raise<std::invalid_argument>("specdec: the snapshot is damaged: its checksum is wrong");
   }
   expect(vocab_size, "a vocabulary of");
   expect(options.seed, "seed");
@@ -270,13 +271,13 @@ template <std::same_as<session_state> State = session_state>
   std::uint64_t settings = 0;
   in(settings);
   if (settings != snapshot_format::fingerprint(options)) {
-    throw std::invalid_argument(
+    raise<std::invalid_argument>(
         "specdec: the snapshot was taken with other sampling parameters, end tokens, min_tokens, mask or "
         "top_log_probabilities");
   }
   State state;
   fields(in, state);
-  if (!in.empty()) throw std::invalid_argument("specdec: the snapshot is longer than what it holds");
+  if (!in.empty()) raise<std::invalid_argument>("specdec: the snapshot is longer than what it holds");
   require_sound(state, vocab_size, options);
   return state;
 }

@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 
+#include "../failure.hpp"
 #include "passes.hpp"
 #include "race_pass.hpp"
 
@@ -167,11 +168,11 @@ SPECDEC_ENTRIES(avx512_entries, 64, __attribute__((target("avx512f,avx512bw,avx5
   for (const isa set : every_isa) {
     if (name != to_string(set)) continue;
     if (supported(set)) return set;
-    throw std::invalid_argument("specdec: SPECDEC_ISA asks for " + std::string(name) +
-                                ", which this processor, or the compiler that built the program, does not have");
+    raise<std::invalid_argument>("specdec: SPECDEC_ISA asks for " + std::string(name) +
+                                 ", which this processor, or the compiler that built the program, does not have");
   }
-  throw std::invalid_argument("specdec: SPECDEC_ISA must be scalar, baseline, avx2 or avx512; got " +
-                              std::string(name));
+  raise<std::invalid_argument>("specdec: SPECDEC_ISA must be scalar, baseline, avx2 or avx512; got " +
+                               std::string(name));
 }
 
 /// What SPECDEC_ISA says, or else the widest instruction set that can run here.

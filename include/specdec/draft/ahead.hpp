@@ -121,12 +121,9 @@ class draft_ahead {
       next.round = asked_.round + 1;
       ahead_.begin(next);
       cancellable<C, L> until_cancelled{&chance, &link};
-      try {
+      is_ahead_ = completed([&] {
         if (next.max_depth > 0) drafter_->propose(next, until_cancelled, ahead_);
-        is_ahead_ = true;
-      } catch (const cancelled&) {
-        // The draft is of no use; the drafter is as behind any other exception.
-      }
+      });
     }
     if (shares_mask) link.announce();
   }
@@ -177,9 +174,27 @@ class draft_ahead {
 
    private:
     void go_on() const {
+#if defined(__cpp_exceptions)
       if (link->cancelled()) throw cancelled();
+#endif
     }
   };
+
+  /// Whether this came to its end. If it was cancelled its draft is of no use, and the drafter is as behind any other
+  /// exception. Without exceptions nothing is cancelled.
+  template <class Drafting>
+  static bool completed(const Drafting& drafting) {
+#if defined(__cpp_exceptions)
+    try {
+      drafting();
+    } catch (const cancelled&) {
+      return false;
+    }
+#else
+    drafting();
+#endif
+    return true;
+  }
 
   /// Whether the draft that is there belongs to this request: the same round, behind the same text.
   [[nodiscard]] bool is_for(const draft_request& request) const noexcept {

@@ -16,6 +16,7 @@
 #include "../batches.hpp"
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../model/recorded_sequences.hpp"
 #include "../proposal.hpp"
@@ -45,7 +46,8 @@ struct text_to_draft {
 ///     it would get alone. It may read ahead for the others.
 ///  2. What concerns one text alone, of the things that go wrong, becomes its `failure`. What is thrown concerns all;
 ///     the next call then begins anew.
-///  3. `drafter.restart(sequence)`: another text begins there. What was learnt of the one before is forgotten.
+///  3. `drafter.restart(sequence)`: another text begins there. What was learnt of the one before is forgotten, unless
+///     drafts depend on measured time anyway.
 ///
 /// Optional: `drafter.observe(sequence, out)`, behind every committed round of a text, with its `outcome`; must not
 /// throw. `drafter.vocab_size()`, `drafter.sequence_count()`, if there is but one answer.
@@ -91,11 +93,7 @@ class separate_drafters {
   void propose(std::span<text_to_draft<C>> texts) {
     for (text_to_draft<C>& text : texts) {
       if (text.answer == nullptr) continue;
-      try {
-        drafter(text.sequence).propose(text.request, *text.chance, *text.answer);
-      } catch (...) {
-        text.failure = std::current_exception();
-      }
+      text.failure = thrown_by([&] { drafter(text.sequence).propose(text.request, *text.chance, *text.answer); });
     }
   }
   void restart(std::size_t sequence) { drafters_[sequence].emplace(make_(sequence)); }
@@ -110,7 +108,9 @@ class separate_drafters {
 /// lockstep. One call of the model drafts a token for every text that wants one; the first call also reads what the
 /// model has missed. Refers to the model, which nobody else may feed.
 ///
-/// Each text has its own copy of the policy, so that it gets the drafts that it would get alone.
+/// Each text has its own copy of the policy, so that it gets the drafts that it would get alone. A policy that reads
+/// the clock promises no such thing: what the copy of a sequence has learnt is kept for the next text there, which runs
+/// on the same machine.
 ///
 /// Cost per round: as many calls of the model as the longest draft has tokens. Throws std::invalid_argument if the
 /// model returns another number of rows than asked for; what it throws passes through. Unusable logits of one text are
@@ -197,12 +197,9 @@ class batch_model_drafter {
   /// What goes wrong for one text must not keep the others from theirs.
   template <class C, class Step>
   static std::optional<draft_call> attempted(text_to_draft<C>& text, const Step& step) {
-    try {
-      return step();
-    } catch (...) {
-      text.failure = std::current_exception();
-      return std::nullopt;
-    }
+    std::optional<draft_call> call;
+    text.failure = thrown_by([&] { call = step(); });
+    return call;
   }
 
   /// `room_to_draft` has counted all that there is.

@@ -19,6 +19,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../owner.hpp"
 #include "../proposal.hpp"
@@ -86,9 +87,9 @@ class cascade_drafter {
     if constexpr (requires { unwrap(guesser_).vocab_size(); }) {
       const std::optional<std::size_t> size = unwrap(guesser_).vocab_size();
       if (size && *size != model.vocab_size()) {
-        throw std::invalid_argument("specdec: expected guesses over the model's vocabulary of " +
-                                    std::to_string(model.vocab_size()) + " tokens; the guesser has " +
-                                    std::to_string(*size));
+        raise<std::invalid_argument>("specdec: expected guesses over the model's vocabulary of " +
+                                     std::to_string(model.vocab_size()) + " tokens; the guesser has " +
+                                     std::to_string(*size));
       }
     }
   }
@@ -194,8 +195,8 @@ class cascade_drafter {
     const std::span<const token_id> missing = text.subspan(held);
     auto rows = model_->decode(missing, guessed_ + 1);
     if (rows.size() != guessed_ + 1) {
-      throw std::invalid_argument("specdec: expected " + std::to_string(guessed_ + 1) +
-                                  " rows of logits from the draft model; got " + std::to_string(rows.size()));
+      raise<std::invalid_argument>("specdec: expected " + std::to_string(guessed_ + 1) +
+                                   " rows of logits from the draft model; got " + std::to_string(rows.size()));
     }
     held_.append(missing);
     return rows;

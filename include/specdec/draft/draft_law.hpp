@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../sampling/mask.hpp"
@@ -57,8 +58,8 @@ class draft_law {
   [[nodiscard]] distribution<T> of(const logits_row<T>& row, const text_so_far& text, mask_follower* mask) {
     const auto q = law_->of(row, text, mask);
     if (!q.valid() && q.fault() != row_fault::nothing_allowed) {
-      throw std::runtime_error(std::string("specdec: expected usable logits from the draft model, but a row has ") +
-                               to_string(q.fault()));
+      raise<std::runtime_error>(std::string("specdec: expected usable logits from the draft model, but a row has ") +
+                                to_string(q.fault()));
     }
     return q;
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../failure.hpp"
 #include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
@@ -53,9 +54,9 @@ class dynamic_tree_drafter {
   explicit dynamic_tree_drafter(Model& model, const dynamic_tree_options& options = {})
       : model_(*address_of(model), options.sampling), options_(options) {
     if (options.nodes == 0 || options.depth == 0 || options.width == 0) {
-      throw std::invalid_argument("specdec: expected a dynamic tree of at least 1 node, 1 level and width 1; got " +
-                                  std::to_string(options.nodes) + ", " + std::to_string(options.depth) + " and " +
-                                  std::to_string(options.width));
+      raise<std::invalid_argument>("specdec: expected a dynamic tree of at least 1 node, 1 level and width 1; got " +
+                                   std::to_string(options.nodes) + ", " + std::to_string(options.depth) + " and " +
+                                   std::to_string(options.width));
     }
     ids_.resize(std::min(options.width, model.vocab_size()));
   }

@@ -12,6 +12,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
+#include "../failure.hpp"
 #include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../requirements.hpp"
@@ -52,8 +53,8 @@ class first_of<First, Others...> {
     if constexpr (requires { unwrap(first_).vocab_size(); }) own = unwrap(first_).vocab_size();
     const std::optional<std::size_t> theirs = others_.vocab_size();
     if (own && theirs && *own != *theirs) {
-      throw std::invalid_argument("specdec: expected drafters of one vocabulary; one has " + std::to_string(*own) +
-                                  " tokens, another " + std::to_string(*theirs));
+      raise<std::invalid_argument>("specdec: expected drafters of one vocabulary; one has " + std::to_string(*own) +
+                                   " tokens, another " + std::to_string(*theirs));
     }
     return own ? own : theirs;
   }

@@ -12,6 +12,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../layer_skip.hpp"
 #include "../length/constant.hpp"
 #include "../model/skipping_layers.hpp"
@@ -76,16 +77,8 @@ class layer_skip_drafter<Model, Policy> {
     if (held < settled.size()) (void)model().decode(settled.subspan(held), 0);
 
     in_full_ = settled.size();
-    try {
-      drafter_.propose(request, chance, answer);
-    } catch (...) {
-      try {
-        forget_draft();
-      } catch (...) {
-        // What went wrong first is what the caller must learn; the next request tries again.
-      }
-      throw;
-    }
+    // What went wrong first is what the caller must learn; the next request tries again.
+    cleaning_up([&] { drafter_.propose(request, chance, answer); }, [&] { (void)thrown_by([&] { forget_draft(); }); });
     forget_draft();
   }
 

@@ -15,6 +15,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../owner.hpp"
 #include "../proposal.hpp"
@@ -74,8 +75,8 @@ class model_drafter<Model, Policy> {
       if (model_->size() > call->held) model_->truncate(call->held);
       const auto rows = model_->decode(call->tokens, call->rows);
       if (call->rows > 0 && rows.size() != 1) {
-        throw std::invalid_argument("specdec: expected 1 row of logits from the draft model; got " +
-                                    std::to_string(rows.size()));
+        raise<std::invalid_argument>("specdec: expected 1 row of logits from the draft model; got " +
+                                     std::to_string(rows.size()));
       }
       held_.append(call->tokens);
       if (call->rows > 0) drafting_.take(rows.row(0), chance);

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../message.hpp"
 #include "../proposal.hpp"
@@ -58,7 +59,8 @@ class ngram_table {
   template <TokenTexts Texts>
   ngram_table(std::size_t vocab_size, const Texts& texts, const ngram_options& options = {}) : vocab_size_(vocab_size) {
     if (options.order != 1 && options.order != 2) {
-      throw std::invalid_argument("specdec: n-grams are counted of order 1 or 2; got " + std::to_string(options.order));
+      raise<std::invalid_argument>("specdec: n-grams are counted of order 1 or 2; got " +
+                                   std::to_string(options.order));
     }
     for (const std::span<const token_id> text : texts) {
       for (const token_id token : text) require_token(token, vocab_size, "the text that n-grams are counted in");
@@ -72,7 +74,7 @@ class ngram_table {
       }
     }
     if (found.empty())
-      throw std::invalid_argument("specdec: n-grams need a text of at least one token to be counted in");
+      raise<std::invalid_argument>("specdec: n-grams need a text of at least one token to be counted in");
     std::sort(found.begin(), found.end());
     begins_.reserve(vocab_size + 2);
     likeliest_.reserve(vocab_size + 1);

@@ -21,6 +21,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../mathematics.hpp"
 #include "../message.hpp"
 #include "../proposal.hpp"
@@ -137,8 +138,8 @@ class suffix_drafter {
   static const suffix_options& checked(const suffix_options& options) {
     const auto require = [](bool holds, const char* name, double got) {
       if (holds) return;
-      throw std::invalid_argument("specdec: expected a finite " + std::string(name) + " of at least 0; got " +
-                                  number_text(got));
+      raise<std::invalid_argument>("specdec: expected a finite " + std::string(name) + " of at least 0; got " +
+                                   number_text(got));
     };
     require(is_finite(options.max_spec_factor) && options.max_spec_factor >= 0, "max_spec_factor",
             options.max_spec_factor);

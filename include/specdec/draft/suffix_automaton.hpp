@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../failure.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -50,8 +51,8 @@ class suffix_automaton {
   /// Throws std::invalid_argument if the depth is not from 2 to 127.
   explicit suffix_automaton(std::size_t max_depth = 64) : max_depth_(max_depth) {
     if (max_depth < 2 || max_depth > greatest_depth) {
-      throw std::invalid_argument("specdec: expected a depth of 2 to " + std::to_string(greatest_depth) +
-                                  " tokens for a suffix automaton; got " + std::to_string(max_depth));
+      raise<std::invalid_argument>("specdec: expected a depth of 2 to " + std::to_string(greatest_depth) +
+                                   " tokens for a suffix automaton; got " + std::to_string(max_depth));
     }
     states_.emplace_back();
   }
@@ -91,7 +92,7 @@ class suffix_automaton {
   /// nothing but `clear` and destruction is allowed.
   void append(token_id token) {
     if (size_ == most_tokens) {
-      throw std::length_error("specdec: a suffix automaton holds " + std::to_string(most_tokens) + " tokens");
+      raise<std::length_error>("specdec: a suffix automaton holds " + std::to_string(most_tokens) + " tokens");
     }
     const match before = last_;
     state_id now = child(before.state, token);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "../config.hpp"
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "../types.hpp"
 #include "suffix_automaton.hpp"
@@ -40,11 +41,11 @@ class suffix_corpus {
       : vocab_size_(vocab_size),
         room_(capacity / 2),
         generations_{suffix_automaton(max_depth), suffix_automaton(max_depth)} {
-    if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
+    if (vocab_size == 0) raise<std::invalid_argument>("specdec: the vocabulary must not be empty");
     constexpr std::size_t most = 2 * suffix_automaton::most_tokens;
     if (capacity < 2 || capacity > most) {
-      throw std::invalid_argument("specdec: expected a capacity of 2 to " + std::to_string(most) +
-                                  " tokens for a corpus; got " + std::to_string(capacity));
+      raise<std::invalid_argument>("specdec: expected a capacity of 2 to " + std::to_string(most) +
+                                   " tokens for a corpus; got " + std::to_string(capacity));
     }
   }
 
@@ -70,12 +71,10 @@ class suffix_corpus {
       generations_[young_].clear();
     }
     suffix_automaton& into = generations_[young_];
-    try {
+    const auto append = [&] {
       for (const token_id token : text) into.append(token);
-    } catch (...) {
-      into.clear();
-      throw;
-    }
+    };
+    cleaning_up(append, [&] { into.clear(); });
     into.end_text();
   }
 

@@ -15,6 +15,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
@@ -89,8 +90,8 @@ class tree_model {
  private:
   static void require_rows(std::size_t came, std::size_t expected) {
     if (came == expected) return;
-    throw std::invalid_argument("specdec: expected " + std::to_string(expected) +
-                                " rows of logits from the draft model; got " + std::to_string(came));
+    raise<std::invalid_argument>("specdec: expected " + std::to_string(expected) +
+                                 " rows of logits from the draft model; got " + std::to_string(came));
   }
 
   Model* model_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../vectors.hpp"
 
@@ -50,7 +51,7 @@ class tree_shape {
   [[nodiscard]] static tree_shape from_parents(std::span<const node_id> parents) {
     for (std::size_t i = 0; i < parents.size(); ++i) {
       if (parents[i] > i || (i > 0 && parents[i] < parents[i - 1])) {
-        throw std::invalid_argument(
+        raise<std::invalid_argument>(
             "specdec: expected a tree's parents to ascend, each a node before its child; node " +
             std::to_string(i + 1) + " has the parent " + std::to_string(parents[i]));
       }
@@ -111,14 +112,14 @@ class sibling_acceptance {
   /// A table, `ranks` entries for each depth of the parent. Throws as above, and if there is no whole row of them.
   sibling_acceptance(std::span<const double> by_depth_and_rank, std::size_t ranks) : ranks_(ranks) {
     if (ranks == 0 || by_depth_and_rank.empty() || by_depth_and_rank.size() % ranks != 0) {
-      throw std::invalid_argument("specdec: expected acceptance by depth and rank, " + std::to_string(ranks) +
-                                  " ranks for each depth; got " + std::to_string(by_depth_and_rank.size()) +
-                                  " entries");
+      raise<std::invalid_argument>("specdec: expected acceptance by depth and rank, " + std::to_string(ranks) +
+                                   " ranks for each depth; got " + std::to_string(by_depth_and_rank.size()) +
+                                   " entries");
     }
     for (const double p : by_depth_and_rank) {
       if (!(p >= 0 && p <= 1)) {
-        throw std::invalid_argument("specdec: expected probabilities of acceptance from 0 to 1; got " +
-                                    std::to_string(p));
+        raise<std::invalid_argument>("specdec: expected probabilities of acceptance from 0 to 1; got " +
+                                     std::to_string(p));
       }
     }
     append_to(values_, by_depth_and_rank);
@@ -181,8 +182,8 @@ class best_trees {
       : most_nodes_(most_nodes), most_depth_(std::min(most_nodes, most_depth)), ranks_(acceptance.ranks()) {
     constexpr std::size_t most = 512;
     if (most_nodes > most) {
-      throw std::invalid_argument("specdec: expected trees of at most " + std::to_string(most) + " nodes; got " +
-                                  std::to_string(most_nodes));
+      raise<std::invalid_argument>("specdec: expected trees of at most " + std::to_string(most) + " nodes; got " +
+                                   std::to_string(most_nodes));
     }
     // What a node's children can add depends on how deep they may go.
     const std::size_t entries = index(most_depth_ + 1, 0, 0, 0);

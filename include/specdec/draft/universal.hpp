@@ -17,6 +17,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../model/retokenized_text.hpp"
 #include "../model/tokenizer.hpp"
@@ -108,8 +109,8 @@ class universal_drafter {
                                        const DraftTokenizer& draft) {
     const std::size_t size = draft.vocab_size();
     if (const std::size_t known = model.vocab_size(); known != size) {
-      throw std::invalid_argument("specdec: expected a draft model of its tokenizer's vocabulary, " +
-                                  std::to_string(size) + " tokens; it has " + std::to_string(known));
+      raise<std::invalid_argument>("specdec: expected a draft model of its tokenizer's vocabulary, " +
+                                   std::to_string(size) + " tokens; it has " + std::to_string(known));
     }
     for (const token_pair& both : control.pairs) {
       require_token(both.target, target.vocab_size(), "the list of control tokens, for the target,");

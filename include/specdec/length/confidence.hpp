@@ -23,6 +23,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "constant.hpp"
 
@@ -56,8 +57,8 @@ class confidence {
   explicit confidence(Depth depth = default_depth(), const confidence_options& options = {})
       : depth_(std::move(depth)), options_(options), threshold_(options.assistant_confidence_threshold) {
     if (!(threshold_ >= 0 && threshold_ <= 1)) {
-      throw std::invalid_argument("specdec: the confidence threshold must be from 0 to 1; got " +
-                                  number_text(threshold_));
+      raise<std::invalid_argument>("specdec: the confidence threshold must be from 0 to 1; got " +
+                                   number_text(threshold_));
     }
   }
 

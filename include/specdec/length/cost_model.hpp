@@ -19,6 +19,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
+#include "../failure.hpp"
 #include "../mathematics.hpp"
 #include "../message.hpp"
 #include "../theory.hpp"
@@ -134,7 +135,7 @@ class cost_model {
 
   static const cost_model_options& checked(const cost_model_options& options) {
     const auto require = [](bool holds, const char* what, double value) {
-      if (!holds) throw std::invalid_argument(std::string("specdec: ") + what + "; got " + number_text(value));
+      if (!holds) raise<std::invalid_argument>(std::string("specdec: ") + what + "; got " + number_text(value));
     };
     require(options.exploration >= 0 && options.exploration < 1, "exploration must be at least 0 and less than 1",
             options.exploration);

@@ -16,6 +16,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
+#include "../failure.hpp"
 #include "../mathematics.hpp"
 #include "../message.hpp"
 #include "../vectors.hpp"
@@ -69,8 +70,8 @@ struct recorded_costs {
   /// Throws std::invalid_argument if a curve is empty, or a cost is negative, infinite or NaN, or a call free.
   void validate() const {
     if (target_call.empty() || draft_step.empty()) {
-      throw std::invalid_argument("specdec: recorded costs need at least one target_call and one draft_step; got " +
-                                  std::to_string(target_call.size()) + " and " + std::to_string(draft_step.size()));
+      raise<std::invalid_argument>("specdec: recorded costs need at least one target_call and one draft_step; got " +
+                                   std::to_string(target_call.size()) + " and " + std::to_string(draft_step.size()));
     }
     for (const double cost : target_call) require(cost, cost > 0, "a target_call must cost more than 0");
     for (const double cost : draft_step) require(cost, cost >= 0, "a draft_step must cost 0 or more");
@@ -82,7 +83,7 @@ struct recorded_costs {
  private:
   static void require(double cost, bool holds, const char* what) {
     if (holds && is_finite(cost)) return;
-    throw std::invalid_argument(std::string("specdec: of recorded costs ") + what + "; got " + number_text(cost));
+    raise<std::invalid_argument>(std::string("specdec: of recorded costs ") + what + "; got " + number_text(cost));
   }
 
   [[nodiscard]] static double at(std::span<const double> curve, std::size_t n) noexcept {

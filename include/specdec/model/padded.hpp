@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../concepts.hpp"
+#include "../failure.hpp"
 #include "../layer_skip.hpp"
 #include "../proposal.hpp"
 #include "../types.hpp"
@@ -50,8 +51,8 @@ class padded {
   /// Throws std::invalid_argument unless 1 <= vocab_size <= model.vocab_size().
   explicit padded(Model model, std::size_t vocab_size) : model_(std::forward<Model>(model)), vocab_size_(vocab_size) {
     if (const std::size_t most = model_.vocab_size(); vocab_size == 0 || vocab_size > most) {
-      throw std::invalid_argument("specdec: expected 1 to " + std::to_string(most) +
-                                  " tokens in the vocabulary of a padded model; got " + std::to_string(vocab_size));
+      raise<std::invalid_argument>("specdec: expected 1 to " + std::to_string(most) +
+                                   " tokens in the vocabulary of a padded model; got " + std::to_string(vocab_size));
     }
   }
 

@@ -13,6 +13,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../layer_skip.hpp"
 #include "../proposal.hpp"
 #include "../types.hpp"
@@ -94,24 +95,12 @@ class recorded {
     if (!text.empty()) node_tokens_.clear();
     const std::size_t open_nodes = node_tokens_.size();
     append_to(node_tokens_, nodes);
-    return agreeing([&]() -> decltype(auto) {
-      try {
-        return call();
-      } catch (...) {
-        node_tokens_.resize(open_nodes);
-        throw;
-      }
-    });
+    return agreeing([&]() -> decltype(auto) { return cleaning_up(call, [&] { node_tokens_.resize(open_nodes); }); });
   }
 
   template <class Call>
   decltype(auto) agreeing(const Call& call) {
-    try {
-      return call();
-    } catch (...) {
-      agree_with_model();
-      throw;
-    }
+    return cleaning_up(call, [&] { agree_with_model(); });
   }
 
   void agree_with_model() { tokens_.resize(model_.size(), unknown); }

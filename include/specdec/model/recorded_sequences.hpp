@@ -12,6 +12,7 @@
 
 #include "../batches.hpp"
 #include "../concepts.hpp"
+#include "../failure.hpp"
 #include "../owner.hpp"
 #include "../types.hpp"
 #include "../vectors.hpp"
@@ -50,27 +51,22 @@ class recorded_sequences {
       rows_wanted += feed.rows;
     }
     for (const sequence_feed& feed : feeds) append_to(tokens_[feed.sequence], feed.tokens);
-    try {
+    const auto call = [&]() -> decltype(auto) {
       decltype(auto) rows = model_->decode(feeds);
       if (const std::size_t count = rows.size(); count != rows_wanted) {
-        throw std::invalid_argument("specdec: expected " + std::to_string(rows_wanted) +
-                                    " rows of logits from a call for several sequences; got " + std::to_string(count));
+        raise<std::invalid_argument>("specdec: expected " + std::to_string(rows_wanted) +
+                                     " rows of logits from a call for several sequences; got " + std::to_string(count));
       }
       return rows;
-    } catch (...) {
+    };
+    return cleaning_up(call, [&] {
       for (const sequence_feed& feed : feeds) agree_with_model(feed.sequence);
-      throw;
-    }
+    });
   }
 
   /// The model's truncate. What it throws passes through.
   void truncate(std::size_t sequence, std::size_t n) {
-    try {
-      model_->truncate(sequence, n);
-    } catch (...) {
-      agree_with_model(sequence);
-      throw;
-    }
+    cleaning_up([&] { model_->truncate(sequence, n); }, [&] { agree_with_model(sequence); });
     agree_with_model(sequence);
   }
   /// The same, for a context that may be shorter already.

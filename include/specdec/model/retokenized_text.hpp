@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "../owner.hpp"
 #include "../types.hpp"
@@ -65,14 +66,12 @@ class retokenized_text {
   /// Cost: copies of the text's tokens and bytes, and the encoding of what is new with a block and a lookbehind.
   void read(std::span<const token_id> text) {
     if (shared_prefix(text, settled_) < settled_.size()) forget();
-    try {
+    const auto read_blocks = [&] {
       for (; text.size() - settled_.size() >= block; settle(text.subspan(settled_.size(), block))) {
         read_on(blocks_, text.first(settled_.size() + block), settled_.size());
       }
-    } catch (...) {
-      forget();
-      throw;
-    }
+    };
+    cleaning_up(read_blocks, [&] { forget(); });
     whole_.copy(blocks_);
     read_on(whole_, text, settled_.size());
   }

@@ -14,6 +14,7 @@
 
 #include "../batches.hpp"
 #include "../concepts.hpp"
+#include "../failure.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -54,7 +55,7 @@ class separate_sequences {
  public:
   /// Throws std::invalid_argument if there is no model, or if their vocabularies or capacities differ.
   explicit separate_sequences(std::vector<Model> models) : models_(std::move(models)) {
-    if (models_.empty()) throw std::invalid_argument("specdec: expected at least one model for a batch; got none");
+    if (models_.empty()) raise<std::invalid_argument>("specdec: expected at least one model for a batch; got none");
     for (const Model& model : models_) {
       require_same(model.vocab_size(), models_.front().vocab_size(), "tokens in the vocabulary");
       if constexpr (HasCapacity<Model>)
@@ -87,8 +88,8 @@ class separate_sequences {
 
   static void require_same(std::size_t got, std::size_t expected, const char* what) {
     if (got == expected) return;
-    throw std::invalid_argument("specdec: expected models of a batch to agree on " + std::to_string(expected) + " " +
-                                what + "; one has " + std::to_string(got));
+    raise<std::invalid_argument>("specdec: expected models of a batch to agree on " + std::to_string(expected) + " " +
+                                 what + "; one has " + std::to_string(got));
   }
 
   std::vector<Model> models_;

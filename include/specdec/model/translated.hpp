@@ -16,6 +16,7 @@
 
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "../owner.hpp"
 #include "../requirements.hpp"
@@ -59,8 +60,9 @@ class translated {
   explicit translated(Model model, const vocabulary_map& map)
       : model_(std::forward<Model>(model)), map_(address_of(map)) {
     if (const std::size_t size = model_.vocab_size(); size != map_->draft_vocab_size()) {
-      throw std::invalid_argument("specdec: expected a model of the map's draft vocabulary, " +
-                                  std::to_string(map_->draft_vocab_size()) + " tokens; it has " + std::to_string(size));
+      raise<std::invalid_argument>("specdec: expected a model of the map's draft vocabulary, " +
+                                   std::to_string(map_->draft_vocab_size()) + " tokens; it has " +
+                                   std::to_string(size));
     }
     model_.truncate(0);
   }
@@ -87,8 +89,8 @@ class translated {
   /// tokens, and if the wrapped model returns other rows than asked for; what that throws passes through.
   [[nodiscard]] logits_view<value_type> decode(std::span<const token_id> tokens, std::size_t rows) {
     if (rows > tokens.size()) {
-      throw std::invalid_argument("specdec: expected at most as many rows as tokens, " + std::to_string(tokens.size()) +
-                                  "; got " + std::to_string(rows));
+      raise<std::invalid_argument>("specdec: expected at most as many rows as tokens, " +
+                                   std::to_string(tokens.size()) + "; got " + std::to_string(rows));
     }
     for (const token_id token : tokens) require_token(token, vocab_size(), "the text");
     forget_unfinished();
@@ -98,24 +100,21 @@ class translated {
     write_down(tokens);
     // The row behind a token is the row behind the last draft token that it is read as.
     const std::size_t skipped = rows == 0 ? feed_.size() : ends_[first] - before - 1;
-    try {
+    agreeing([&] {
       auto&& answer = model_.decode(std::span<const token_id>(feed_), feed_.size() - skipped);
       require_rows(answer.size(), feed_.size() - skipped);
       for (std::size_t i = 0; i < rows; ++i) {
         translate(answer.row(ends_[first + i] - before - 1 - skipped), std::span(logits_).subspan(i * vocab_size()));
       }
-    } catch (...) {
-      agree_with_model();
-      throw;
-    }
+    });
     return {logits_.data(), rows, vocab_size()};
   }
 
   /// Throws std::invalid_argument if there are fewer tokens; what the wrapped model throws passes through.
   void truncate(std::size_t n) {
     if (n > size()) {
-      throw std::invalid_argument("specdec: expected to keep at most " + std::to_string(size()) + " tokens; got " +
-                                  std::to_string(n));
+      raise<std::invalid_argument>("specdec: expected to keep at most " + std::to_string(size()) + " tokens; got " +
+                                   std::to_string(n));
     }
     shorten(n);
   }
@@ -130,14 +129,14 @@ class translated {
   [[nodiscard]] std::size_t draft_size() const noexcept { return ends_.empty() ? 0 : ends_.back(); }
 
   void shorten(std::size_t n) {
-    try {
-      model_.truncate(n == 0 ? 0 : ends_[n - 1]);
-    } catch (...) {
-      agree_with_model();
-      throw;
-    }
+    agreeing([&] { model_.truncate(n == 0 ? 0 : ends_[n - 1]); });
     tokens_.resize(n);
     ends_.resize(n);
+  }
+
+  template <class Call>
+  void agreeing(const Call& call) {
+    cleaning_up(call, [&] { agree_with_model(); });
   }
 
   /// Keeps those tokens that the model has read to their end.
@@ -178,15 +177,15 @@ class translated {
 
   void require_rows(std::size_t got, std::size_t expected) const {
     if (got == expected) return;
-    throw std::invalid_argument("specdec: expected " + std::to_string(expected) +
-                                " rows of logits from the translated model; got " + std::to_string(got));
+    raise<std::invalid_argument>("specdec: expected " + std::to_string(expected) +
+                                 " rows of logits from the translated model; got " + std::to_string(got));
   }
 
   template <class Row>
   void translate(const Row& row, std::span<value_type> answer) const {
     if (row.size() != map_->draft_vocab_size()) {
-      throw std::invalid_argument("specdec: expected rows of " + std::to_string(map_->draft_vocab_size()) +
-                                  " logits from the translated model; got one of " + std::to_string(row.size()));
+      raise<std::invalid_argument>("specdec: expected rows of " + std::to_string(map_->draft_vocab_size()) +
+                                   " logits from the translated model; got one of " + std::to_string(row.size()));
     }
     bool any = false;
     for (const token_pair& both : map_->shared()) {

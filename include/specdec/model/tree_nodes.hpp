@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../types.hpp"
 #include "../vectors.hpp"
@@ -44,20 +45,20 @@ class tree_nodes {
                     std::size_t text_size) const {
     const auto at_most_tokens = [&](std::size_t count, const char* what) {
       if (count <= tokens.size()) return;
-      throw std::invalid_argument("specdec: expected at most as many " + std::string(what) + " as tokens (" +
-                                  std::to_string(tokens.size()) + "); got " + std::to_string(count));
+      raise<std::invalid_argument>("specdec: expected at most as many " + std::string(what) + " as tokens (" +
+                                   std::to_string(tokens.size()) + "); got " + std::to_string(count));
     };
     at_most_tokens(parents.size(), "parents");
     at_most_tokens(rows, "rows");
     if (!parents.empty() && text_size + tokens.size() == parents.size()) {
-      throw std::invalid_argument("specdec: expected a text for the tree to hang below; the context is empty");
+      raise<std::invalid_argument>("specdec: expected a text for the tree to hang below; the context is empty");
     }
     const std::size_t before = tokens.size() > parents.size() ? 0 : size();
     for (std::size_t i = 0; i < parents.size(); ++i) {
       if (parents[i] <= before + i) continue;
-      throw std::invalid_argument("specdec: expected the parent of node " + std::to_string(before + i + 1) +
-                                  " to be a node from 0 to " + std::to_string(before + i) + "; got " +
-                                  std::to_string(parents[i]));
+      raise<std::invalid_argument>("specdec: expected the parent of node " + std::to_string(before + i + 1) +
+                                   " to be a node from 0 to " + std::to_string(before + i) + "; got " +
+                                   std::to_string(parents[i]));
     }
   }
 
@@ -66,13 +67,13 @@ class tree_nodes {
     node_id above = root;
     for (const node_id node : path) {
       if (node == root || node > size()) {
-        throw std::invalid_argument("specdec: expected " +
-                                    (empty() ? std::string("an empty path, since no tree is open")
-                                             : "a path of nodes from 1 to " + std::to_string(size())) +
-                                    "; got node " + std::to_string(node));
+        raise<std::invalid_argument>("specdec: expected " +
+                                     (empty() ? std::string("an empty path, since no tree is open")
+                                              : "a path of nodes from 1 to " + std::to_string(size())) +
+                                     "; got node " + std::to_string(node));
       }
       if (parent(node) != above) {
-        throw std::invalid_argument(
+        raise<std::invalid_argument>(
             "specdec: expected a path of which each node is the child of the one before; node " + std::to_string(node) +
             " is the child of " + std::to_string(parent(node)) + ", not of " + std::to_string(above));
       }

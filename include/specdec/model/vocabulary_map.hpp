@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../failure.hpp"
 #include "../message.hpp"
 #include "../types.hpp"
 #include "../vectors.hpp"
@@ -43,8 +44,9 @@ class vocabulary_map {
                  token_id unknown = 0)
       : target_size_(target.vocab_size()), draft_size_(draft.vocab_size()) {
     if (target_size_ == 0 || draft_size_ == 0) {
-      throw std::invalid_argument("specdec: expected two vocabularies that are not empty; the target's has " +
-                                  std::to_string(target_size_) + " tokens, the draft's " + std::to_string(draft_size_));
+      raise<std::invalid_argument>("specdec: expected two vocabularies that are not empty; the target's has " +
+                                   std::to_string(target_size_) + " tokens, the draft's " +
+                                   std::to_string(draft_size_));
     }
     require_token(unknown, draft_size_, "the stand-in for tokens without a text");
     const text_table target_texts(target);
@@ -59,9 +61,9 @@ class vocabulary_map {
       require_token(both.target, target_size_, "the list of special tokens, for the target,");
       require_token(both.draft, draft_size_, "the list of special tokens, for the draft,");
       if (shared_draft[static_cast<std::size_t>(both.target)] != none || to_target(both.draft)) {
-        throw std::invalid_argument("specdec: expected every special token in one pair; the pair of target token " +
-                                    std::to_string(both.target) + " and draft token " + std::to_string(both.draft) +
-                                    " has one that is in another");
+        raise<std::invalid_argument>("specdec: expected every special token in one pair; the pair of target token " +
+                                     std::to_string(both.target) + " and draft token " + std::to_string(both.draft) +
+                                     " has one that is in another");
       }
       share(both.target, both.draft);
     }
@@ -89,7 +91,7 @@ class vocabulary_map {
       if (const auto in_target = to_target(token)) shared_.push_back({*in_target, token});
     }
     if (shared_.empty()) {
-      throw std::invalid_argument(
+      raise<std::invalid_argument>(
           "specdec: expected two vocabularies with tokens in common, so that the draft can propose some; of " +
           std::to_string(target_size_) + " and " + std::to_string(draft_size_) + " tokens, none is in both");
     }

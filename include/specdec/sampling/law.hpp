@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../detail/kernels.hpp"
+#include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../types.hpp"
@@ -232,7 +233,7 @@ class law {
   }
 
   static std::size_t checked(std::size_t vocab_size, const sampling_params& params) {
-    if (vocab_size == 0) throw std::invalid_argument("specdec: the vocabulary must not be empty");
+    if (vocab_size == 0) raise<std::invalid_argument>("specdec: the vocabulary must not be empty");
     params.validate(vocab_size);
     return vocab_size;
   }

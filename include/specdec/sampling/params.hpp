@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../failure.hpp"
 #include "../mathematics.hpp"
 #include "../message.hpp"
 #include "../types.hpp"
@@ -86,8 +87,8 @@ struct sampling_params {
     require(is_finite(presence_penalty), "the presence penalty must be a finite number", presence_penalty);
     for (const logit_bias& b : bias) {
       if (b.token < 0 || static_cast<std::size_t>(b.token) >= vocab_size) {
-        throw std::invalid_argument("specdec: a bias must be on one of the vocabulary's " + std::to_string(vocab_size) +
-                                    " tokens; got token " + std::to_string(b.token));
+        raise<std::invalid_argument>("specdec: a bias must be on one of the vocabulary's " +
+                                     std::to_string(vocab_size) + " tokens; got token " + std::to_string(b.token));
       }
       require(b.amount < infinity, "a bias must be a finite number or -inf", b.amount);
     }
@@ -96,7 +97,7 @@ struct sampling_params {
  private:
   static void require(bool holds, const char* expectation, double came) {
     if (!holds) {
-      throw std::invalid_argument(std::string("specdec: ") + expectation + "; got " + number_text(came));
+      raise<std::invalid_argument>(std::string("specdec: ") + expectation + "; got " + number_text(came));
     }
   }
 };

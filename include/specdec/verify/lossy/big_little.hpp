@@ -17,6 +17,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "../../failure.hpp"
 #include "../../message.hpp"
 #include "../../proposal.hpp"
 #include "../../sampling/law.hpp"
@@ -37,8 +38,8 @@ class big_little {
   /// Throws std::invalid_argument if it is negative or NaN.
   explicit big_little(double rollback_threshold = 5.0) : rollback_threshold_(rollback_threshold) {
     if (!(rollback_threshold >= 0)) {
-      throw std::invalid_argument("specdec: the rollback threshold must not be negative or NaN; got " +
-                                  number_text(rollback_threshold));
+      raise<std::invalid_argument>("specdec: the rollback threshold must not be negative or NaN; got " +
+                                   number_text(rollback_threshold));
     }
   }
 

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <stdexcept>
 
+#include "../../failure.hpp"
 #include "../../message.hpp"
 #include "../../proposal.hpp"
 #include "../../sampling/law.hpp"
@@ -39,8 +40,8 @@ class lenient {
   /// Throws std::invalid_argument unless 0 < lenience <= 1.
   explicit lenient(double lenience) : lenience_(lenience) {
     if (!(lenience > 0 && lenience <= 1)) {
-      throw std::invalid_argument("specdec: the lenience must be above 0 and at most 1 (exact); got " +
-                                  number_text(lenience));
+      raise<std::invalid_argument>("specdec: the lenience must be above 0 and at most 1 (exact); got " +
+                                   number_text(lenience));
     }
   }
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "../../concepts.hpp"
+#include "../../failure.hpp"
 #include "../../mathematics.hpp"
 #include "../../message.hpp"
 #include "../../proposal.hpp"
@@ -33,8 +34,8 @@ class typical_acceptance {
   /// Throws std::invalid_argument unless 0 <= epsilon < 1 and delta >= 0.
   explicit typical_acceptance(double epsilon = 0.09, double delta = 0.3) : epsilon_(epsilon), delta_(delta) {
     if (!(epsilon >= 0 && epsilon < 1 && delta >= 0)) {
-      throw std::invalid_argument("specdec: expected typical acceptance with 0 <= epsilon < 1 and delta >= 0; got " +
-                                  number_text(epsilon) + " and " + number_text(delta));
+      raise<std::invalid_argument>("specdec: expected typical acceptance with 0 <= epsilon < 1 and delta >= 0; got " +
+                                   number_text(epsilon) + " and " + number_text(delta));
     }
   }
 
