@@ -65,6 +65,38 @@ TEST(batch, every_text_has_a_policy_of_its_own) {
   compare(specdec::fallback{.fallback_threshold = 0.5});
 }
 
+/// Drafts one token more in every round, whatever text that is of.
+template <bool ReadsClock>
+struct growing {
+  static constexpr bool reads_clock = ReadsClock;
+
+  std::size_t rounds = 0;
+
+  [[nodiscard]] std::size_t depth(const specdec::draft_request&) const { return rounds; }
+  void observe(const specdec::outcome&) { ++rounds; }
+};
+
+TEST(batch, a_policy_that_reads_the_clock_learns_across_texts) {
+  const auto rounds_known = [](auto policy) {
+    drafting_batch some(targets(1), drafts(1), policy);
+    std::vector<std::size_t> behind_each_text;
+    for (int i = 0; i < 2; ++i) {
+      specdec::session text(vocab, {.max_tokens = 20});
+      text.begin(tokens{1});
+      some.batch.join(text);
+      while (some.batch.running()) some.batch.round();
+      some.batch.leave(text);
+      behind_each_text.push_back(some.drafter.policy(0).rounds);
+    }
+    return behind_each_text;
+  };
+  const auto forgotten = rounds_known(growing<false>{});
+  EXPECT_EQ(forgotten[1], forgotten[0]);
+  const auto kept = rounds_known(growing<true>{});
+  EXPECT_EQ(kept[0], forgotten[0]);
+  EXPECT_GT(kept[1], kept[0]);
+}
+
 TEST(batch, drafters_that_know_no_batches_draft_one_by_one) {
   const auto wishes = many_wishes(vocab, 10);
   auto target = targets();

@@ -131,7 +131,9 @@ class batch_model_drafter {
   /// The policy of one text.
   [[nodiscard]] Policy& policy(std::size_t sequence) noexcept { return drafting_[sequence].policy(); }
 
-  void restart(std::size_t sequence) { drafting_[sequence] = initial_; }
+  void restart(std::size_t sequence) {
+    if constexpr (!Policy::reads_clock) drafting_[sequence] = initial_;
+  }
   /// Hands what became of a text's round to its policy. See `Observes`.
   void observe(std::size_t sequence, const outcome& out) requires Observes<Policy> { policy(sequence).observe(out); }
 
