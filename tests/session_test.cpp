@@ -124,6 +124,15 @@ TEST(generate, statistics_count_what_happened) {
   EXPECT_NE(json.find("\"accepted_at\": [2, 2, 1, 1]"), std::string::npos) << json;
 }
 
+TEST(statistics, are_json_whatever_a_clock_says) {
+  specdec::statistics s;
+  s.delivered = 3;
+  s.draft_seconds = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_NE(to_json(s).find("\"draft_seconds\": null, \"target_seconds\": 0,"), std::string::npos) << to_json(s);
+  s.draft_seconds = std::numeric_limits<double>::denorm_min();
+  EXPECT_NE(to_json(s).find("\"tokens_per_second\": null}"), std::string::npos) << to_json(s);
+}
+
 TEST(statistics, add_up) {
   law_model target(6, target_law());
   auto oracle = oracle_drafter(4, 5);

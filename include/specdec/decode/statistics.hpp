@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "../config.hpp"
+#include "../mathematics.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -104,7 +106,8 @@ struct statistics {
   }
 };
 
-/// The statistics as one JSON object, with counts, derived rates, the acceptance histogram and times in seconds.
+/// The statistics as one JSON object, with counts, derived rates, the acceptance histogram and times in seconds; null for
+/// a time or rate that is no finite number, since JSON has no others.
 [[nodiscard]] inline std::string to_json(const statistics& s) {
   std::string json = "{";
   const auto name = [&json](std::string_view field) {
@@ -112,6 +115,12 @@ struct statistics {
     json.append("\"").append(field).append("\": ");
   };
   const auto number = [&json](auto value) {
+    if constexpr (std::is_floating_point_v<decltype(value)>) {
+      if (!is_finite(value)) {
+        json += "null";
+        return;
+      }
+    }
     char text[32];
     const auto end = std::to_chars(text, text + sizeof text, value);
     json.append(text, end.ptr);
