@@ -231,6 +231,11 @@ TEST(skip_file, errors_say_what_came) {
             "expected 'feed_forward' to be a list of layers, 0 to 3; got [1,4]");
   EXPECT_EQ(refusal(R"({"layers": 4, "feed_forward": ["1"]})"),
             "expected 'feed_forward' to be a list of layers, 0 to 3; got [\"1\"]");
+  EXPECT_EQ(refusal(R"({"layers": ")" + std::string(100, 'x') + "\"}"),
+            "expected 'layers' to be a number of layers, from 1 up; got \"" + std::string(79, 'x') + "...");
+  // Whoever recursed into this would run out of stack.
+  EXPECT_EQ(refusal(R"({"layers": )" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}"),
+            "expected an object with lists of layers; got one nested 9 deep");
   try {
     (void)layer_search::load_layer_skip("no/such/file.json");
     FAIL();

@@ -16,13 +16,29 @@ using nlohmann::json;
 
 // Beyond any model there is.
 constexpr std::size_t most_layers = 10'000;
+// To show what came, or to go through it, takes as deep a stack as it is nested.
+constexpr int deepest = 8;
+
+json read(std::istream& file) {
+  return json::parse(file, [](int depth, json::parse_event_t, const json&) {
+    if (depth <= deepest) return true;
+    throw std::runtime_error(fmt::format("expected an object with lists of layers; got one nested {} deep", depth));
+  });
+}
+
+/// A value in a message, which stays one readable line.
+std::string shown(const json& value) {
+  constexpr std::size_t most = 80;
+  const std::string text = value.dump(-1, ' ', true);
+  return text.size() > most ? text.substr(0, most) + "..." : text;
+}
 
 std::size_t layers_of(const json& file) {
   constexpr std::string_view expected = "expected 'layers' to be a number of layers, from 1 up";
   const auto layers = file.find("layers");
   if (layers == file.end()) throw std::runtime_error(fmt::format("{}; found none", expected));
   const bool usable = layers->is_number_unsigned() && *layers >= 1U && *layers <= most_layers;
-  if (!usable) throw std::runtime_error(fmt::format("{}; got {}", expected, layers->dump()));
+  if (!usable) throw std::runtime_error(fmt::format("{}; got {}", expected, shown(*layers)));
   return layers->get<std::size_t>();
 }
 
@@ -38,7 +54,7 @@ std::vector<std::size_t> list_of(const json& file, const char* name, std::size_t
   }
   if (usable) return result;
   throw std::runtime_error(
-      fmt::format("expected '{}' to be a list of layers, 0 to {}; got {}", name, layers - 1, list->dump()));
+      fmt::format("expected '{}' to be a list of layers, 0 to {}; got {}", name, layers - 1, shown(*list)));
 }
 
 finding finding_of(const json& file) {
@@ -67,7 +83,7 @@ finding load(const std::filesystem::path& path) {
     throw std::runtime_error(fmt::format("{}: expected a file that says what to skip, found none", path.string()));
   }
   try {
-    return finding_of(json::parse(file));
+    return finding_of(read(file));
   } catch (const json::exception& error) {
     throw std::runtime_error(fmt::format("{}: expected JSON: {}", path.string(), error.what()));
   } catch (const std::runtime_error& error) {
