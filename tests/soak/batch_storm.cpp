@@ -1,0 +1,195 @@
+#include "batch_storm.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+#include <batch.hpp>
+
+#include "assembly.hpp"
+#include "batches.hpp"
+#include "storm.hpp"
+
+namespace soak {
+namespace {
+
+using specdec::outcome;
+using text_session = specdec::session<any_rule>;
+using watched_batch = batches::watched<toy::batch>;
+
+/// A text of the batch.
+struct member {
+  member(const workplace& models, const text_plan& of, const any_rule& rule)
+      : wanted(of),
+        fresh([&models, &of, rule] { return text_session(models.vocab_size(), of.options, rule); }),
+        text(fresh()) {
+    text.begin(of.prompt);
+  }
+  member(const member&) = delete;
+  member& operator=(const member&) = delete;
+
+  /// Begins the next turn; false if there is none left.
+  bool go_on() {
+    told.end_turn(text);
+    if (turns == wanted.turns.size()) return false;
+    const turn& next = wanted.turns[turns++];
+    if (next.rewinds) text.rewind(text.prompt_size() + text.delivered());
+    text.append(next.further);
+    return true;
+  }
+
+  const text_plan& wanted;
+  std::function<text_session()> fresh;
+  text_session text;
+  transcript told;
+  std::size_t turns = 0;
+  bool is_in = false;
+  bool is_done = false;
+};
+
+/// Runs members in a batch until all are done. `rise()` draws what will happen to the models, `explains()` says whether
+/// anything did.
+template <class Batch, class Rise, class Explains>
+class crowd {
+ public:
+  crowd(Batch& batch, std::size_t sequences, std::vector<std::unique_ptr<member>>& members, bool may_leave,
+        dice& chance, const Rise& rise, const Explains& explains)
+      : batch_(batch),
+        sequences_(sequences),
+        members_(members),
+        may_leave_(may_leave),
+        chance_(chance),
+        rise_(rise),
+        explains_(explains) {}
+
+  void run() {
+    constexpr std::size_t most_rounds = 20'000;
+    for (std::size_t round = 0; round < most_rounds; ++round) {
+      join_some();
+      if (batch_.size() == 0) return;
+      one_round();
+      for (const auto& one : members_) {
+        if (one->is_in) look_after(*one);
+      }
+    }
+    throw std::runtime_error("the batch does not come to an end");
+  }
+
+ private:
+  void join_some() {
+    for (const auto& one : members_) {
+      if (one->is_in || one->is_done || batch_.size() == sequences_) continue;
+      if (batch_.size() > 0 && chance_.once_in(2)) continue;
+      batch_.join(one->text);
+      one->is_in = true;
+    }
+  }
+
+  void one_round() {
+    rise_();
+    trap sink_throws{chance_.some(12)}, sink_stops{chance_.some(12)};
+    const auto sink = [&](text_session& text, const outcome& out) {
+      const auto at = std::find_if(members_.begin(), members_.end(), [&](const auto& m) { return &m->text == &text; });
+      (*at)->told.take(out);
+      sink_throws.step();
+      return !sink_stops.springs();
+    };
+    try {
+      batch_.round(sink);
+    } catch (const std::exception&) {
+      if (sink_throws.sprung == 0 && !explains_()) throw;
+    }
+  }
+
+  void look_after(member& one) {
+    one.text.resume();
+    if (!one.text.running()) {
+      if (one.go_on()) return;
+      one.is_done = true;
+      leave(one);
+    } else if (may_leave_ && chance_.once_in(8)) {
+      leave(one);
+      move_house(one.text, chance_, one.fresh);
+      one.text.resume();
+    }
+  }
+
+  void leave(member& one) {
+    batch_.leave(one.text);
+    one.is_in = false;
+  }
+
+  Batch& batch_;
+  std::size_t sequences_;
+  std::vector<std::unique_ptr<member>>& members_;
+  bool may_leave_;
+  dice& chance_;
+  const Rise& rise_;
+  const Explains& explains_;
+};
+
+/// Lets a model fail at one of its next calls, or not.
+void arm(watched_batch& model, dice& chance) {
+  model.fail_at = chance.once_in(3) ? model.calls + chance.between(1, 5) : 0;
+  model.way = chance.one_of({batches::failing::before, batches::failing::midway, batches::failing::after});
+}
+bool has_failed(const watched_batch& model) { return model.fail_at > 0 && model.calls >= model.fail_at; }
+
+template <class Drafting, class Rise, class Explains>
+void run_crowd(watched_batch& target, Drafting& drafting, std::vector<std::unique_ptr<member>>& members, bool may_leave,
+               dice& chance, const Rise& rise, const Explains& explains) {
+  const specdec::batch_options options{.prefill_tokens = chance.one_of<std::size_t>({1, 7, 512})};
+  specdec::session_batch<watched_batch, Drafting, any_rule> batch(target, drafting, options);
+  crowd all(batch, target.sequence_count(), members, may_leave, chance, rise, explains);
+  all.run();
+}
+
+}  // namespace
+
+std::vector<generation> play_batch_in_storm(const workplace& models, const plan& how, dice& chance) {
+  const std::size_t sequences = chance.between(1, how.texts.size());
+  watched_batch target{toy::batch(models.pair.target.model, sequences)};
+  std::vector<std::unique_ptr<bench>> benches;
+  for (std::size_t i = 0; i < sequences; ++i) benches.push_back(std::make_unique<bench>(models, 1));
+
+  const any_rule rule = rule_of(how, assemble(models, how, *benches.front()).rule);
+  std::vector<std::unique_ptr<member>> members;
+  for (const text_plan& text : how.texts) members.push_back(std::make_unique<member>(models, text, rule));
+  // Who joins again finds a drafter that has learnt nothing.
+  const bool may_leave = !how.by->learns || std::all_of(how.texts.begin(), how.texts.end(),
+                                                        [&](const auto& t) { return how.is_plain(t); });
+
+  if (how.by->name == "rejection" && chance.once_in(2)) {
+    watched_batch draft{toy::batch(models.pair.draft->model, sequences)};
+    specdec::batch_model_drafter drafter(draft, specdec::constant{how.gamma}, {.top = how.settings.draft_top});
+    const auto rise = [&] {
+      arm(target, chance);
+      arm(draft, chance);
+    };
+    run_crowd(target, drafter, members, may_leave, chance, rise,
+              [&] { return has_failed(target) || has_failed(draft); });
+  } else {
+    const std::function<specdec::any_drafter(std::size_t)> make = [&](std::size_t sequence) {
+      return assemble(models, how, *benches[sequence]).drafter;
+    };
+    specdec::separate_drafters drafter(sequences, make);
+    // A row that cannot be used fails the draft, never the text.
+    weather now(chance, true, false);
+    const auto rise = [&] {
+      arm(target, chance);
+      for (const auto& one : benches) now.spoil(one->draft);
+    };
+    run_crowd(target, drafter, members, may_leave, chance, rise, [&] {
+      return has_failed(target) ||
+             std::any_of(benches.begin(), benches.end(), [](const auto& one) { return one->draft.faults() > 0; });
+    });
+  }
+
+  std::vector<generation> told;
+  for (const auto& one : members) told.push_back({std::move(one->told), std::nullopt});
+  return told;
+}
+
+}  // namespace soak

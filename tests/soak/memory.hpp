@@ -1,0 +1,49 @@
+#ifndef SOAK_MEMORY_HPP
+#define SOAK_MEMORY_HPP
+
+/// @file
+/// What memory the process has, and whether it grows.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace soak {
+
+/// What is live of what operator new gave; counted by live_heap.cpp, which must be linked.
+struct heap {
+  long long blocks = 0;
+  long long bytes = 0;
+
+  friend bool operator==(const heap&, const heap&) = default;
+};
+[[nodiscard]] heap live_heap() noexcept;
+
+/// The resident set, in bytes; 0 where the system does not tell.
+[[nodiscard]] std::size_t resident_bytes();
+
+/// Watches the resident set for growth.
+///
+/// It is sampled behind every so many episodes. The first third of the samples is warm-up; if the median of the last
+/// third is above that of the middle third by more than 2 % and 4 MiB, it grows. Fewer than 60 samples say nothing.
+class resident_trend {
+ public:
+  static constexpr std::size_t least_samples = 60;
+
+  void sample(std::size_t bytes) { samples_.push_back(bytes); }
+  [[nodiscard]] std::size_t size() const noexcept { return samples_.size(); }
+  [[nodiscard]] bool is_known() const noexcept { return samples_.size() >= least_samples; }
+  /// The medians of the middle and the last third. Precondition: at least three samples.
+  [[nodiscard]] std::size_t middle() const { return median(samples_.size() / 3, 2 * samples_.size() / 3); }
+  [[nodiscard]] std::size_t last() const { return median(2 * samples_.size() / 3, samples_.size()); }
+  [[nodiscard]] bool grows() const;
+
+ private:
+  [[nodiscard]] std::size_t median(std::size_t begin, std::size_t end) const;
+
+  std::vector<std::size_t> samples_;
+};
+
+}  // namespace soak
+
+#endif  // SOAK_MEMORY_HPP

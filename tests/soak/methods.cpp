@@ -1,0 +1,115 @@
+#include "methods.hpp"
+
+#include <memory>
+#include <utility>
+
+#include <measurement/prompts.hpp>
+
+namespace soak {
+namespace {
+
+using measurement::any_context;
+using measurement::assembled_method;
+using measurement::method_settings;
+using specdec::any_drafter;
+
+program::language_model load(const std::filesystem::path& file) { return program::load_model(file, {.threads = 1}); }
+
+/// Made of a drafter and a rule; how far it drafts is its own affair.
+method own(std::string name, const any_rule& rule, std::function<any_drafter(bench&, const method_settings&)> make) {
+  method made{.name = std::move(name)};
+  made.make = [rule, make = std::move(make)](const workplace&, bench& models, const method_settings& settings) {
+    return assembled_method{make(models, settings), rule, [](std::size_t) {}};
+  };
+  return made;
+}
+
+any_drafter tree_of(bench& models, const method_settings& settings, specdec::sibling_draw draw) {
+  constexpr std::size_t branching[] = {3, 2, 1};
+  return specdec::tree_drafter(models.draft, specdec::tree_shape::uniform(branching), {.top = settings.draft_top},
+                               draw);
+}
+
+}  // namespace
+
+workplace::workplace(const std::filesystem::path& folder)
+    : pair{load(folder / "target.gguf"), load(folder / "draft.gguf")},
+      foreign{pair.target, load(folder / "draft-1k.gguf")},
+      mini(load(folder / "draft-mini.gguf").model) {
+  for (const measurement::prompt& one : measurement::read_prompts(folder / "prompts.jsonl")) {
+    prompts.push_back(pair.target.tokenizer.encode(one.text));
+  }
+}
+
+std::vector<method> all_methods() {
+  using measurement::draft_source;
+  std::vector<method> all;
+  for (const measurement::method& published : measurement::methods()) {
+    if (published.drafts_with == draft_source::nothing) continue;
+    method made{.name = std::string(published.name),
+                .lossless = published.lossless,
+                .branches = published.drafts_trees,
+                .uses_target = published.drafts_with == draft_source::target};
+    const auto is_one_of = [&](std::initializer_list<const char*> names) {
+      for (const char* name : names) {
+        if (published.name == name) return true;
+      }
+      return false;
+    };
+    made.learns = is_one_of({"tree", "assisted", "adaedl", "cost_model", "draft_verify"});
+    made.reads_clock = is_one_of({"cost_model"});
+    made.reads_all_rows = is_one_of({"block", "typical", "big_little"});
+    made.make = [&published](const workplace& models, bench& contexts, const method_settings& settings) {
+      if (published.assemble_anywhere != nullptr) {
+        return published.assemble_anywhere(any_context(std::ref(contexts.draft)), settings);
+      }
+      const bool is_foreign = published.drafts_with == draft_source::foreign_model;
+      return published.assemble(is_foreign ? models.foreign : models.pair, contexts.target.model(), settings);
+    };
+    all.push_back(std::move(made));
+  }
+
+  all.push_back(own("traversal", specdec::traversal{}, [](bench& models, const method_settings& settings) {
+    return tree_of(models, settings, specdec::sibling_draw::distinct);
+  }));
+  all.back().branches = all.back().reads_all_rows = true;
+  all.push_back(own("k_seq", specdec::k_seq{}, [](bench& models, const method_settings& settings) {
+    return tree_of(models, settings, specdec::sibling_draw::independent);
+  }));
+  all.back().branches = true;
+  all.push_back(
+      own("recursive_rejection", specdec::recursive_rejection{}, [](bench& models, const method_settings& settings) {
+        return tree_of(models, settings, specdec::sibling_draw::independent);
+      }));
+  all.back().branches = true;
+  all.push_back(own("dynamic_tree_by_gain", specdec::recursive_rejection{}, [](bench& models, const method_settings&) {
+    return any_drafter(
+        specdec::dynamic_tree_drafter(models.draft, {.nodes = 12, .depth = 4, .width = 4, .least_gain = 0.2}));
+  }));
+  all.back().branches = true;
+  all.push_back(own("first_of", specdec::rejection{}, [](bench& models, const method_settings& settings) {
+    return any_drafter(
+        specdec::first_of(specdec::forced_tokens{}, specdec::suffix_drafter({.min_score = 0.8}),
+                          specdec::model_drafter(models.draft, specdec::constant{3}, {.top = settings.draft_top})));
+  }));
+  all.push_back(
+      own("cascade_of_models", specdec::block_verification{}, [](bench& models, const method_settings& settings) {
+        const specdec::model_drafter_options options{.top = settings.draft_top};
+        return any_drafter(specdec::cascade_drafter(models.draft,
+                                                    specdec::model_drafter(models.mini, specdec::constant{2}, options),
+                                                    specdec::constant{4}, options));
+      }));
+  all.back().reads_all_rows = true;
+  all.push_back(own("fallback", specdec::rejection{}, [](bench& models, const method_settings& settings) {
+    return any_drafter(specdec::model_drafter(models.draft, specdec::fallback{.fallback_threshold = 0.3},
+                                              {.top = settings.draft_top}));
+  }));
+  all.push_back(own("chain_of_its_own", specdec::rejection{}, [](bench& models, const method_settings& settings) {
+    return any_drafter(specdec::model_drafter(
+        models.draft, specdec::constant{4},
+        {.sampling = specdec::sampling_params{.temperature = 0.7, .top_k = 20}, .top = settings.draft_top}));
+  }));
+  return all;
+}
+
+}  // namespace soak

@@ -1,0 +1,127 @@
+// A short soak, and what a soak must find.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ledger.hpp"
+
+namespace {
+
+using namespace soak;
+
+const workplace& models() {
+  static const workplace loaded(SPECDEC_MODELS_DIR);
+  return loaded;
+}
+
+/// Plays episodes until one of them goes wrong; says how.
+std::string first_wrong(const std::vector<method>& methods, std::uint32_t episodes) {
+  ledger account(models(), methods, 1);
+  for (std::uint32_t number = 0; number < episodes; ++number) {
+    if (const auto wrong = account.play(number)) return *wrong;
+  }
+  return "";
+}
+
+TEST(soak, some_episodes_of_every_driver_go_well) {
+  constexpr std::uint32_t episodes = 24;
+  const auto methods = all_methods();
+  ledger account(models(), methods, 5);
+  for (std::uint32_t number = 0; number < episodes; ++number) {
+    const auto wrong = account.play(number);
+    ASSERT_FALSE(wrong) << *wrong;
+  }
+  EXPECT_EQ(account.episodes(), episodes);
+  EXPECT_GT(account.compared(), 500U);
+}
+
+TEST(soak, an_episode_is_a_function_of_its_number) {
+  const auto methods = all_methods();
+  const episode one = play_episode(models(), methods, 9, 4);
+  const episode again = play_episode(models(), methods, 9, 4);
+  EXPECT_EQ(one.description, again.description);
+  EXPECT_EQ(one.compared, again.compared);
+  EXPECT_NE(one.description, play_episode(models(), methods, 9, 5).description);
+}
+
+/// Keeps all that is drafted, whatever the target says.
+struct gullible {
+  static constexpr bool lossless = false;
+  template <class Rows>
+  specdec::verdict operator()(const specdec::draft& drafted, const Rows& rows, specdec::law& target,
+                              specdec::philox& chance) const {
+    const auto last = static_cast<specdec::node_id>(drafted.size());
+    const auto p = target.at(rows, last);
+    if (!p.valid()) return {.kept = last, .fault = p.fault(), .faulty_row = last};
+    return {.kept = last, .next = chance.draw(drafted.key_behind(last, specdec::purpose::bonus), p)};
+  }
+};
+
+/// The method named rejection, changed.
+template <class Change>
+std::vector<method> rejection_but(const Change& change) {
+  std::vector<method> only;
+  for (method& one : all_methods()) {
+    if (one.name == "rejection") only.push_back(one);
+  }
+  const auto make = only.front().make;
+  only.front().make = [make, change](const workplace& all, bench& contexts,
+                                     const measurement::method_settings& settings) {
+    auto made = make(all, contexts, settings);
+    change(made);
+    return made;
+  };
+  return only;
+}
+
+TEST(soak, finds_a_rule_that_is_not_what_it_says) {
+  const auto methods = rejection_but([](auto& made) { made.rule = gullible{}; });
+  EXPECT_NE(first_wrong(methods, 30).find("against plain decoding"), std::string::npos);
+}
+
+/// Drafts one token less every other time it is asked, as if that depended on nothing.
+struct forgetful {
+  std::shared_ptr<specdec::any_drafter> inner;
+  std::shared_ptr<std::size_t> asked = std::make_shared<std::size_t>(0);
+
+  void propose(specdec::draft_request request, specdec::philox& chance, specdec::draft& answer) {
+    if (++*asked % 2 == 0) request.max_depth -= std::min<std::size_t>(request.max_depth, 1);
+    inner->propose(request, chance, answer);
+  }
+};
+
+TEST(soak, finds_a_drafter_that_answers_otherwise_when_it_is_asked_again) {
+  const auto methods = rejection_but(
+      [](auto& made) { made.drafter = forgetful{std::make_shared<specdec::any_drafter>(std::move(made.drafter))}; });
+  EXPECT_NE(first_wrong(methods, 60).find("in the storm"), std::string::npos);
+}
+
+TEST(soak, finds_memory_that_is_left_behind) {
+  std::vector<std::unique_ptr<int>> left;
+  left.reserve(100'000);
+  const auto methods = rejection_but([&left](auto&) { left.push_back(std::make_unique<int>(1)); });
+  EXPECT_NE(first_wrong(methods, 3).find("left behind every time"), std::string::npos);
+}
+
+TEST(soak, tells_growth_from_unrest) {
+  constexpr std::size_t mebibyte = std::size_t{1} << 20;
+  resident_trend still, growing, warming;
+  for (std::size_t i = 0; i < 90; ++i) {
+    still.sample(100 * mebibyte + i * 7919 % 13 * mebibyte / 4);
+    growing.sample(100 * mebibyte + i * mebibyte / 4);
+    warming.sample((i < 25 ? 100 + 2 * i : 150) * mebibyte);
+    if (i == 58) {
+      EXPECT_FALSE(growing.is_known());
+      EXPECT_FALSE(growing.grows());
+    }
+  }
+  EXPECT_FALSE(still.grows());
+  EXPECT_TRUE(growing.grows());
+  EXPECT_FALSE(warming.grows());
+  EXPECT_GT(resident_bytes(), mebibyte);
+}
+
+}  // namespace

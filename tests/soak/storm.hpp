@@ -1,0 +1,148 @@
+#ifndef SOAK_STORM_HPP
+#define SOAK_STORM_HPP
+
+/// @file
+/// What happens to a generation in a storm.
+
+#include <cstddef>
+#include <exception>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include <specdec/specdec.hpp>
+#include <specdec/testing/faulty.hpp>
+
+#include "dice.hpp"
+#include "methods.hpp"
+#include "plan.hpp"
+#include "scenarios.hpp"
+
+namespace soak {
+
+using scenarios::trap;
+using specdec::testing::fault;
+using specdec::testing::fault_kind;
+
+/// Asks for an end when its trap springs.
+struct impatient {
+  trap* asked;
+  [[nodiscard]] bool stop_requested() const noexcept { return asked->springs(); }
+};
+
+/// What one attempt to generate has against it.
+class weather {
+ public:
+  weather(dice& chance, bool may_spoil_rows, bool may_be_infinite)
+      : chance_(&chance), may_spoil_rows_(may_spoil_rows), may_be_infinite_(may_be_infinite) {}
+
+  /// Draws what will happen, to models too.
+  void rise(bench& models) {
+    sink_throws = {chance_->some(10)};
+    sink_stops = {chance_->some(10)};
+    asked = {chance_->some(20)};
+    spoil(models.target);
+    spoil(models.draft);
+  }
+  void spoil(faulty_context& model) { model = faulty_context(std::move(model.model()), draw_fault()); }
+
+  /// Whether there was a reason for an exception.
+  [[nodiscard]] bool explains(const bench& models) const {
+    return sink_throws.sprung > 0 || models.target.faults() > 0 || models.draft.faults() > 0;
+  }
+
+  trap sink_throws, sink_stops, asked;
+
+ private:
+  fault draw_fault() {
+    const std::size_t kinds = may_spoil_rows_ ? 6 : 3;
+    // Shapes are checked before any rule reads a row; swapped rows nobody could notice.
+    constexpr fault_kind all[] = {fault_kind::throw_before,          fault_kind::throw_midway,
+                                  fault_kind::throw_after,           fault_kind::nan,
+                                  fault_kind::all_negative_infinity, fault_kind::positive_infinity};
+    fault drawn{fault_kind::none, 1 + chance_->some(40), false, chance_->some(5)};
+    if (chance_->once_in(2)) drawn.kind = all[chance_->some(kinds)];
+    if (chance_->once_in(8)) drawn.kind = chance_->one_of({fault_kind::wrong_row_count, fault_kind::wrong_width});
+    // An infinite logit of a token that cannot come is no fault.
+    if (drawn.kind == fault_kind::positive_infinity && !may_be_infinite_) drawn.kind = fault_kind::throw_after;
+    return drawn;
+  }
+
+  dice* chance_;
+  bool may_spoil_rows_, may_be_infinite_;
+};
+
+/// The weather of a text.
+[[nodiscard]] inline weather weather_of(dice& chance, const plan& how, const text_plan& text) {
+  const bool all_may_come =
+      text.options.mask.empty() && text.options.sampling.bias.empty() && text.options.min_tokens == 0;
+  return {chance, how.may_spoil_rows(text), all_may_come};
+}
+
+/// Somebody else uses a context: it keeps some of its text, or none and another.
+inline void disturb(toy::context& context, dice& chance) {
+  if (!chance.once_in(3)) return;
+  if (chance.once_in(3)) {
+    context.truncate(0);
+    const token_id other[] = {static_cast<token_id>(300 + chance.some(1000)), 301, 302};
+    (void)context.decode(other, 1);
+  } else {
+    context.truncate(chance.some(context.size() + 1));
+  }
+}
+
+/// The session goes on in another: through bytes, as a copy, or as itself.
+template <class Session, class Fresh>
+void move_house(Session& text, dice& chance, const Fresh& fresh) {
+  switch (chance.some(5)) {
+    case 0: {
+      Session other = fresh();
+      other.restore(text.snapshot());
+      text = std::move(other);
+      break;
+    }
+    case 1: {
+      Session other = text;
+      text = other;
+      break;
+    }
+    case 2:
+      text.restore(text.snapshot());
+      break;
+    default:
+      break;
+  }
+}
+
+/// Runs a session until it ends by itself, however often it is interrupted. `advance(sink, request)` runs it until it
+/// ends or something happens; `take(out)` is told of every round. Throws what nothing explains.
+template <class Session, class Fresh, class Advance, class Take>
+void weather_the_storm(Session& text, bench& models, weather& now, dice& chance, const Fresh& fresh,
+                       const Advance& advance, const Take& take) {
+  constexpr std::size_t most_attempts = 3000;
+  for (std::size_t attempt = 0; attempt < most_attempts; ++attempt) {
+    now.rise(models);
+    const auto sink = [&](const specdec::outcome& out) {
+      take(out);
+      now.sink_throws.step();
+      return !now.sink_stops.springs();
+    };
+    bool threw = false;
+    try {
+      advance(sink, impatient{&now.asked});
+    } catch (const std::exception&) {
+      if (!now.explains(models)) throw;
+      threw = true;
+    }
+    move_house(text, chance, fresh);
+    disturb(models.target.model(), chance);
+    disturb(models.draft.model(), chance);
+    text.resume();
+    if (!threw && !text.running()) return;
+  }
+  throw std::runtime_error("the session does not come to an end");
+}
+
+}  // namespace soak
+
+#endif  // SOAK_STORM_HPP
