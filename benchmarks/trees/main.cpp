@@ -51,12 +51,9 @@ std::string blocks_table(const options& asked, const measurement::model_pair& mo
   return table;
 }
 
-std::string trees_table(const options& asked, const measurement::model_pair& models,
-                        std::span<const study::tokens> prompts, program::progress_bar& progress) {
-  workbench bench(asked, models, prompts);
-  const auto acceptance = measure_acceptance(bench, asked.nodes.back(), asked.depth);
+std::string trees_table(const options& asked, workbench& bench, const specdec::sibling_acceptance& acceptance,
+                        program::progress_bar& progress) {
   const specdec::best_trees best(acceptance, asked.nodes.back(), asked.depth);
-  progress.step(1, "acceptance of siblings");
   std::string table = fmt::format(
       "\nTokens per call of the target, temperature {}\n{:>5} {:>9} {:>6} {:>9} {:>9} {:>6} {:>9} {:>9} {:>10}\n",
       asked.temperature, "nodes", "chain", "best", "predicted", "measured", "off", "constant", "dynamic", "over chain");
@@ -83,18 +80,29 @@ std::string trees_table(const options& asked, const measurement::model_pair& mod
   return table;
 }
 
-std::string speed_table(const options& asked, const study::prompts_by_task& prompts, program::progress_bar& progress) {
+/// What a call for so many tokens takes, as far as a progress bar must know: reading the weights takes as long as
+/// computing for 8 tokens.
+double work_of_call(std::size_t tokens) { return static_cast<double>(8 + tokens); }
+
+std::string speed_table(const options& asked, std::span<const study::tokens> texts,
+                        const specdec::sibling_acceptance& acceptance) {
   study::model_shelf shelf(toy::weight_format::float32, asked.ballast, 0);
   const auto& timed = shelf.pair_for(measurement::find_method("rejection"));
-  study::model_shelf small(toy::weight_format::float32, 0, 0);
-  const auto& counted = small.pair_for(measurement::find_method("rejection"));
-  const std::vector<study::tokens> texts = all_of(prompts);
-  workbench bench(asked, counted, texts);
-  const auto acceptance = measure_acceptance(bench, asked.nodes.back(), asked.depth);
   const specdec::best_trees best(acceptance, asked.nodes.back(), asked.depth);
-  const auto few = std::span(texts).first(std::min<std::size_t>(texts.size(), 6));
-  const auto costs = measure_costs(asked, timed, few, asked.nodes.back());
-  progress.step(1, "costs");
+  const auto few = texts.first(std::min<std::size_t>(texts.size(), 6));
+  const auto work_of_rounds = [&](std::size_t nodes) {
+    return static_cast<double>(asked.rounds) * (work_of_call(nodes + 1) + work_of_call(1));
+  };
+  const std::size_t chains[] = {2, 4};
+  const double work_of_costs =
+      static_cast<double>(asked.tokens) * work_of_call(3) / 2 + 50 * work_of_call(asked.nodes.back());
+  double work = work_of_costs * static_cast<double>(few.size()) + work_of_rounds(chains[0]);
+  for (const std::size_t nodes : chains) work += work_of_rounds(nodes);
+  for (const std::size_t nodes : asked.nodes) work += work_of_rounds(nodes);
+  program::progress_bar progress(stderr, work);
+  progress.show("costs");
+  const auto costs =
+      measure_costs(asked, timed, few, asked.nodes.back(), [&] { progress.step(work_of_costs, "costs"); });
   if (!costs) return {};
   const tree_shape chosen = best.fastest(costs->view());
   const double plain = 1 / specdec::theory::round_time(tree_shape(), costs->view());
@@ -111,10 +119,10 @@ std::string speed_table(const options& asked, const study::prompts_by_task& prom
         specdec::theory::expected_tokens(shape, acceptance) / specdec::theory::round_time(shape, costs->view()) / plain;
     table += fmt::format("{:<24} {:>9.2f} {:>9.2f}\n", name, predicted,
                          measured_speedup(asked, timed, few, shape, asked.rounds));
-    progress.step(1, name);
+    progress.step(work_of_rounds(shape.size()), name);
   };
   line(fmt::format("chosen: {} of {}", chosen.is_chain() ? "chain" : "tree", chosen.size()), chosen);
-  for (const std::size_t nodes : {std::size_t{2}, std::size_t{4}}) {
+  for (const std::size_t nodes : chains) {
     line(fmt::format("chain of {}", nodes), tree_shape::chain(nodes));
   }
   for (const std::size_t nodes : asked.nodes) {
@@ -130,16 +138,20 @@ int main_of(int argc, const char* const* argv) {
   study::model_shelf shelf(toy::weight_format::float32, 0, 0);
   const measurement::model_pair& models = shelf.pair_for(measurement::find_method("rejection"));
   const study::prompts_by_task prompts = study::bundled_prompts(models.target.tokenizer, asked->prompts);
+  const std::vector<study::tokens> texts = all_of(prompts);
+  std::optional<specdec::sibling_acceptance> acceptance;
   std::string report;
   {
-    program::progress_bar progress(stderr,
-                                   static_cast<double>(prompts.size() + 1 + asked->nodes.size()) +
-                                       (asked->rounds > 0 ? 4.0 + static_cast<double>(asked->nodes.size()) : 0));
+    program::progress_bar progress(stderr, static_cast<double>(prompts.size() + 1 + asked->nodes.size()));
     report = blocks_table(*asked, models, prompts, progress);
-    report += trees_table(*asked, models, all_of(prompts), progress);
-    if (asked->rounds > 0) report += speed_table(*asked, prompts, progress);
+    workbench bench(*asked, models, texts);
+    acceptance = measure_acceptance(bench, asked->nodes.back(), asked->depth);
+    progress.step(1, "acceptance of siblings");
+    report += trees_table(*asked, bench, *acceptance, progress);
   }
   fmt::print("{}", report);
+  std::fflush(stdout);
+  if (asked->rounds > 0 && !interruption::stop_requested()) fmt::print("{}", speed_table(*asked, texts, *acceptance));
   return interruption::stop_requested() ? interrupted : success;
 }
 

@@ -92,7 +92,8 @@ specdec::sibling_acceptance measure_acceptance(workbench& bench, std::size_t nod
 specdec::tree_costs measured_costs::view() const noexcept { return {.draft_level = draft_level, .target = target}; }
 
 std::optional<measured_costs> measure_costs(const options& asked, const measurement::model_pair& models,
-                                            std::span<const study::tokens> prompts, std::size_t most) {
+                                            std::span<const study::tokens> prompts, std::size_t most,
+                                            const std::function<void()>& done_with_text) {
   std::vector<std::size_t> sizes;
   for (std::size_t size = 1; size <= most + 1; size += size < 8 ? 1 : size < 16 ? 2 : 8) sizes.push_back(size);
   if (sizes.back() < most + 1) sizes.push_back(most + 1);
@@ -105,6 +106,7 @@ std::optional<measured_costs> measure_costs(const options& asked, const measurem
     (void)texts.read(prompt);
     (void)texts.run();
     meter.measure(texts);
+    done_with_text();
     if (interruption::stop_requested()) break;
   }
   const std::optional<measurement::costs> found = meter.result();

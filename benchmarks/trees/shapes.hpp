@@ -5,6 +5,7 @@
 /// What trees of different shapes yield.
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,6 +54,7 @@ class workbench {
 [[nodiscard]] specdec::sibling_acceptance measure_acceptance(workbench& bench, std::size_t nodes, std::size_t depth);
 
 /// What a round costs, measured on the pair: a call of the target for 1 to `most` + 1 tokens, a level of drafting.
+/// `done_with_text` is called when a prompt's text is done with.
 struct measured_costs {
   std::vector<double> target;
   double draft_level = 0;
@@ -60,7 +62,8 @@ struct measured_costs {
   [[nodiscard]] specdec::tree_costs view() const noexcept;
 };
 [[nodiscard]] std::optional<measured_costs> measure_costs(const options& asked, const measurement::model_pair& models,
-                                                          std::span<const study::tokens> prompts, std::size_t most);
+                                                          std::span<const study::tokens> prompts, std::size_t most,
+                                                          const std::function<void()>& done_with_text);
 
 /// Tokens per second of a shape and of plain decoding, round by round in turns on the same texts; the shape's over
 /// plain.
