@@ -110,8 +110,8 @@ TYPED_TEST(tree_rules, share_no_noise_between_rounds) {
   EXPECT_LT(enumerate_tree(TypeParam{}, 2, laws::hashed(2, 69), sampler, 1, 3).total_variation(), tolerance);
 }
 
-TYPED_TEST(tree_rules, report_an_unusable_row_only_where_the_text_gets_to_it) {
-  // Behind token 1 there is no law. Whether a round fails then depends on the target's own choice alone.
+TYPED_TEST(tree_rules, report_an_unusable_row_that_the_text_gets_to) {
+  // Behind token 1 there is no law.
   const auto p = [](laws::text_view text) {
     return text.back() == 1 && text.size() > 1 ? probabilities{0, 0} : probabilities{0.75, 0.25};
   };

@@ -47,6 +47,12 @@ enum class row_fault : std::uint8_t {
   return "an unknown fault";
 }
 
+/// Whether the model is to blame for a fault: then the same text may well have a law when the model is asked again.
+/// Where it is only that nothing is allowed, it never will.
+[[nodiscard]] constexpr bool is_of_model(row_fault fault) noexcept {
+  return fault != row_fault::none && fault != row_fault::nothing_allowed;
+}
+
 /// The law of one token: softmax(logits / temperature) over the tokens that the filters keep, or all mass on the
 /// highest logit at temperature 0.
 ///

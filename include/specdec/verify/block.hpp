@@ -25,8 +25,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// h_i = S_i / (S_i + 1 - P_i), S_i the mass of (P_i p - q)+ behind it, and h = P at the end of the draft; the longest
 /// prefix that passes wins. Tried from the end, so S_i is formed only where all longer prefixes have failed.
 ///
-/// Reads the rows behind all drafted tokens up to one that the target makes impossible; a row that is unusable ends the
-/// draft in front of it. Time O(V) for each row that is read, no memory.
+/// Reads the rows behind all drafted tokens up to one that the target makes impossible. An unusable row among them is a
+/// fault, since whatever was decided without it might be decided otherwise when the model is asked again; where a mask
+/// allows nothing, the draft ends in front. Time O(V) for each row that is read, no memory.
 struct block_verification {
   static constexpr bool lossless = true;
 
@@ -39,6 +40,7 @@ struct block_verification {
       const node_id child = drafted.first_child(here);
       if (child == no_node) break;
       const auto p = target.at(rows, here);
+      if (is_of_model(p.fault())) return {.kept = here, .fault = p.fault(), .faulty_row = here};
       if (!p.valid()) break;
       const token_id x = drafted.token(child);
       const double share = std::min(1.0, shares[here] * p.probability(x) / drafted.law_of(child).probability(x));

@@ -25,8 +25,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// w <- S / (S + 1 - w), S the mass before normalisation, and its next sibling is tried; a node without children left
 /// is a leaf. The root is always kept.
 ///
-/// May read every row; one that is unusable counts as having no children. Time O(V) for each row that is read, O(1024
-/// k) for each deleted node with a law of k tokens.
+/// May read every row. An unusable one is a fault, since whatever was decided without it might be decided otherwise
+/// when the model is asked again; where a mask allows nothing, the node counts as having no children. Time O(V) for
+/// each row that is read, O(1024 k) for each deleted node with a law of k tokens.
 struct traversal {
   static constexpr bool lossless = true;
 
@@ -39,6 +40,7 @@ struct traversal {
     bool fell_back = false;
     for (;;) {
       for (; child != no_node; child = enter(drafted, rows, target, here)) {
+        if (child == root) return failed(rows, target, here);
         const token_id x = drafted.token(child);
         const double p = target.remainder_at(rows, here).probability(x);
         shares[child] = std::min(1.0, shares[here] * p / drafted.law_of(child).probability(x));
@@ -60,13 +62,20 @@ struct traversal {
   }
 
  private:
-  /// Takes up the law behind `node`; its first child, or `no_node` if the walk ends here.
+  /// Takes up the law behind `node`; its first child, `no_node` if the walk ends here, or the root, which is nobody's
+  /// child, if the row is unusable.
   template <LogitsRows Rows>
   [[nodiscard]] static node_id enter(const draft& drafted, const Rows& rows, law& target, node_id node) {
     if (drafted.first_child(node) == no_node || target.shares()[node] == 0) return no_node;
-    if (!target.at(rows, node).valid()) return no_node;
+    if (const auto p = target.at(rows, node); !p.valid()) return is_of_model(p.fault()) ? root : no_node;
     target.remainder_at(rows, node).restart();
     return drafted.first_child(node);
+  }
+
+  /// The verdict where the row behind `node` is unusable.
+  template <LogitsRows Rows>
+  [[nodiscard]] static verdict failed(const Rows& rows, law& target, node_id node) {
+    return {.kept = node, .fault = target.at(rows, node).fault(), .faulty_row = node};
   }
 
   /// The verdict that keeps the path to `node`, none of whose children were kept.
@@ -74,7 +83,7 @@ struct traversal {
   [[nodiscard]] static verdict keep(const draft& drafted, const Rows& rows, law& target, C& chance, node_id node,
                                     bool fell_back) {
     const auto p = target.at(rows, node);
-    if (!p.valid()) return {.kept = node, .fault = p.fault(), .faulty_row = node};
+    if (!p.valid()) return failed(rows, target, node);
     if (drafted.first_child(node) == no_node) {
       return {.kept = node, .next = chance.draw(drafted.key_behind(node, purpose::bonus), p)};
     }

@@ -26,7 +26,8 @@ namespace specdec::inline SPECDEC_ABI {
 /// too often is emitted too often. At temperature 0 it keeps the target's own choices only. Source: Cai et al. 2024
 /// (Medusa, arXiv:2401.10774), section 3.3; the defaults are those of its generation.
 ///
-/// Reads every row behind which something could be kept. Time O(V) for each.
+/// Reads every row behind which something could be kept; one of them that is unusable is a fault, but where a mask
+/// allows nothing. Time O(V) for each.
 class typical_acceptance {
  public:
   static constexpr bool lossless = false;
@@ -56,6 +57,7 @@ class typical_acceptance {
       if (longer || (as_long && likelihood[node] > likelihood[best])) best = node;
       if (drafted.first_child(node) == no_node) continue;
       const auto p = target.at(rows, node);
+      if (is_of_model(p.fault())) return {.kept = node, .fault = p.fault(), .faulty_row = node};
       if (!p.valid()) continue;
       const double least = std::min(epsilon_, delta_ * exponential(-p.entropy()));
       for (node_id child = drafted.first_child(node); child != no_node; child = drafted.next_sibling(child)) {
