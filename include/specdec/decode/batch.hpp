@@ -293,7 +293,8 @@ class session_batch {
     if (!text.failure) text.failure = thrown_by(step);
   }
 
-  /// Hands a round on to the drafter that observes it, and to the sink.
+  /// Hands a round on to the drafter that observes it, and to the sink. Of one that failed the drafter is not told:
+  /// nothing was decided, and it is made again.
   template <class Consumer>
   void deliver(std::size_t sequence, const round_times& times, Consumer& sink) {
     session_type& text = *places_[sequence].text;
@@ -301,7 +302,9 @@ class session_batch {
     out.times = times;
     const double share = 1 / static_cast<double>(feeds_.size());
     text.add_seconds(times.draft * share, times.target * share, times.verify * share);
-    if constexpr (requires { drafting_->observe(sequence, out); }) drafting_->observe(sequence, out);
+    if constexpr (requires { drafting_->observe(sequence, out); }) {
+      if (out.status != session_status::failed) drafting_->observe(sequence, out);
+    }
     if constexpr (std::same_as<std::invoke_result_t<Consumer&, session_type&, const outcome&>, bool>) {
       if (!sink(text, std::as_const(out))) text.stop();
     } else {
