@@ -1,4 +1,5 @@
-// What goes wrong in a batch goes wrong for one text, or for none: the others are what they are alone.
+// What goes wrong in a batch goes wrong for one text, or for none: the others are what they are alone. Faults of the
+// models in every call are tried in faults/.
 
 #include <gtest/gtest.h>
 
@@ -20,10 +21,8 @@
 namespace {
 
 using namespace company;
-using batches::failing;
 using batches::many_wishes;
 using batches::together;
-using batches::watched;
 using specdec::session_status;
 
 TEST(batch, unusable_logits_fail_their_own_text) {
@@ -83,32 +82,6 @@ TEST(batch, unusable_logits_of_the_draft_are_thrown_when_the_others_are_done) {
   });
   EXPECT_EQ(errors, 1U);
   EXPECT_EQ(results, all_alone(wishes, with_gamma(4)));
-}
-
-TEST(batch, goes_on_behind_an_exception_of_either_model_at_any_call) {
-  const auto wishes = many_wishes(vocab, 5);
-  const auto expected = all_alone(wishes, with_gamma(2));
-  std::size_t interruptions = 0;
-  for (const failing way : {failing::before, failing::midway, failing::after}) {
-    for (const bool in_target : {true, false}) {
-      for (std::size_t call = 1; call <= 30; ++call) {
-        watched<separate_sequences<model>> target{targets()};
-        watched<separate_sequences<model>> draft{drafts()};
-        target.way = draft.way = way;
-        (in_target ? target.fail_at : draft.fail_at) = call;
-        specdec::batch_model_drafter drafter(draft, specdec::constant{2});
-        session_batch batch(target, drafter, {11});
-        const auto results = together(batch, sequences, vocab, wishes, 1, [&](const std::exception& error) {
-          EXPECT_EQ(error.what(), "call " + std::to_string(call) + " failed");
-          EXPECT_EQ(batch.faulty(), nullptr);
-          ++interruptions;
-          return true;
-        });
-        ASSERT_EQ(results, expected) << static_cast<int>(way) << ", " << in_target << ", " << call;
-      }
-    }
-  }
-  EXPECT_GT(interruptions, 100U);
 }
 
 TEST(batch, what_one_texts_hooks_throw_is_thrown_when_the_others_are_done) {

@@ -1,5 +1,5 @@
 // A session interrupted anywhere, in any way, ends with the text, the log-probabilities and the counts of one that was
-// not; nothing is handed on twice or lost.
+// not; nothing is handed on twice or lost. Single faults of models are tried in faults/.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>  // NOLINT: mkdtemp is POSIX
@@ -47,7 +47,7 @@ void for_all(Check check) {
 
 enum class model { target, draft };
 
-/// Lets the model fail at its n-th call, and again every `period` calls if that is not 0.
+/// Lets the model fail at its n-th call, and again every `apart` calls.
 struct failing_run {
   setting chosen;
   drafting kind;
@@ -56,15 +56,13 @@ struct failing_run {
   finished result = {};
   std::size_t interruptions = 0;
 
-  void operator()(fault_kind fails, std::size_t n, std::size_t period) {
+  void operator()(fault_kind fails, std::size_t n) {
     const fault first{fails, n};
     auto text = begun(chosen);
     models with(chosen, kind, which == model::target ? first : fault{}, which == model::draft ? first : fault{});
     auto& faulty = which == model::target ? with.target : with.draft;
     heard all;
-    interruptions = run_to_the_end(text, with, std::ref(all), {}, [&] {
-      if (period > 0) models::rearm(faulty, {fails, period});
-    });
+    interruptions = run_to_the_end(text, with, std::ref(all), {}, [&] { models::rearm(faulty, {fails, apart}); });
     result = {all, state_of(text)};
   }
 };
@@ -77,7 +75,7 @@ void expect_to_survive(const std::vector<fault_kind>& kinds) {
       failing_run run{chosen, kind, which};
       for (const fault_kind fails : kinds) {
         for (std::size_t n = 1; n <= apart; ++n) {
-          run(fails, n, apart);
+          run(fails, n);
           ASSERT_GT(run.interruptions, 3U);
           ASSERT_EQ(run.result, expected) << to_string(fails) << " from call " << n;
         }
@@ -86,42 +84,12 @@ void expect_to_survive(const std::vector<fault_kind>& kinds) {
   });
 }
 
-/// Every single call of the model fails in one run of its own, in each of these ways.
-void expect_to_survive_each(setting chosen, drafting kind, model which, const std::vector<fault_kind>& kinds) {
-  const finished expected = uninterrupted(chosen, kind);
-  failing_run run{chosen, kind, which};
-  for (const fault_kind fails : kinds) {
-    std::size_t n = 1;
-    for (;; ++n) {
-      run(fails, n, 0);
-      if (run.interruptions == 0) break;
-      ASSERT_EQ(run.interruptions, 1U);
-      ASSERT_EQ(run.result, expected) << to_string(fails) << " in call " << n;
-    }
-    EXPECT_GT(n, 50U);
-  }
-}
-
 const std::vector<fault_kind> throwing{fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after};
 const std::vector<fault_kind> unusable{fault_kind::nan, fault_kind::wrong_width, fault_kind::wrong_row_count};
 
 TEST(interruption, by_a_model_that_throws_now_and_again_changes_nothing) { expect_to_survive(throwing); }
 
-TEST(interruption, by_a_model_that_throws_in_any_one_call_changes_nothing) {
-  expect_to_survive_each(setting::plain, drafting::dense, model::target, throwing);
-  expect_to_survive_each(setting::plain, drafting::dense, model::draft, throwing);
-  expect_to_survive_each(setting::greedy, drafting::point_mass, model::target, throwing);
-  expect_to_survive_each(setting::bounded, drafting::dense, model::target, throwing);
-  expect_to_survive_each(setting::bounded, drafting::dense, model::draft, throwing);
-}
-
 TEST(interruption, by_unusable_logits_now_and_again_changes_nothing) { expect_to_survive(unusable); }
-
-TEST(interruption, by_unusable_logits_in_any_one_call_changes_nothing) {
-  expect_to_survive_each(setting::plain, drafting::dense, model::target, unusable);
-  expect_to_survive_each(setting::plain, drafting::dense, model::draft, unusable);
-  expect_to_survive_each(setting::bounded, drafting::point_mass, model::target, {fault_kind::nan});
-}
 
 TEST(interruption, by_a_sink_that_stops_changes_nothing) {
   for_all([](setting chosen, drafting kind, const finished& expected) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -18,6 +17,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "heard.hpp"
 
 namespace scenarios {
 
@@ -243,54 +244,15 @@ struct models {
 
   /// Makes a model that has failed fail again, so many calls from now.
   static void rearm(specdec::testing::faulty_model<pool_model>& model, const specdec::testing::fault& planned) {
-    if (model.faults() > 0) model = specdec::testing::faulty_model(std::move(model.model()), planned);
+    if (model.faults() > 0) model.arm(planned);
   }
 
   specdec::testing::faulty_model<pool_model> target, draft;
   specdec::any_drafter drafter;
 };
 
-/// Everything that was handed on, in a form to compare and to concatenate.
-struct heard {
-  std::string tokens;
-  std::string text;
-
-  void operator()(const specdec::outcome& out) {
-    for (std::size_t i = 0; i < out.tokens.size(); ++i) {
-      const auto& token = out.tokens[i];
-      add(token.id, token.log_probability);
-      tokens += token.origin == specdec::provenance::drafted ? "drafted" : "own";
-      for (const auto& candidate : out.top[i]) add(candidate.id, candidate.log_probability);
-      tokens += '\n';
-    }
-    text += out.text;
-  }
-  heard& operator+=(const heard& more) {
-    tokens += more.tokens;
-    text += more.text;
-    return *this;
-  }
-  friend bool operator==(const heard&, const heard&) = default;
-
- private:
-  void add(token_id id, double log_probability) {
-    tokens += std::to_string(id);
-    tokens += ' ';
-    tokens += std::to_string(std::bit_cast<std::uint64_t>(log_probability));
-    tokens += ' ';
-  }
-};
-
-/// How a session stands, but for the times it took.
-inline std::string state_of(const specdec::session<>& text) {
-  specdec::statistics counts = text.stats();
-  counts.draft_seconds = counts.target_seconds = counts.verify_seconds = 0;
-  std::string all = to_string(text.status());
-  all += ' ' + std::to_string(text.prompt_size()) + ' ' + std::to_string(text.delivered()) + '\n' + to_json(counts);
-  for (const token_id token : text.tokens()) all += ' ' + std::to_string(token);
-  for (const auto& token : text.waiting()) all += " waits " + std::to_string(token.id);
-  return all;
-}
+using ::heard;
+using ::state_of;
 
 /// A generation that is over.
 struct finished {

@@ -86,21 +86,116 @@ class injected_fault : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Counts the calls of a model and makes those fail that are to fail: what `faulty_model` and `faulty_sequences` have
+/// in common.
+class fault_injector {
+ public:
+  explicit fault_injector(const fault& planned = {}) noexcept : fault_(planned) {}
+
+  /// Plans another fault, or mends the model. Calls and faults are counted from here.
+  void arm(const fault& planned = {}) noexcept { *this = fault_injector(planned); }
+
+  /// Calls that change the model so far, those that failed included.
+  [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
+  /// How often the fault has struck.
+  [[nodiscard]] std::size_t faults() const noexcept { return faults_; }
+  /// The call that it struck first; 0 if none.
+  [[nodiscard]] std::size_t first_fault() const noexcept { return first_fault_; }
+
+ protected:
+  void begin_call() noexcept { ++calls_; }
+
+  [[nodiscard]] bool due(fault_kind kind) const noexcept {
+    if (fault_.kind != kind) return false;
+    const bool throws =
+        kind == fault_kind::throw_before || kind == fault_kind::throw_midway || kind == fault_kind::throw_after;
+    if (fault_.persistent) return calls_ >= fault_.call;
+    return throws ? calls_ == fault_.call : calls_ >= fault_.call && faults_ == 0;
+  }
+
+  void throw_if(fault_kind kind, const char* name) {
+    if (!due(kind)) return;
+    strike();
+    throw injected_fault(std::string("specdec: injected fault in call ") + std::to_string(calls_) + ", " + name + ": " +
+                         to_string(kind));
+  }
+
+  /// The rows that the call returns: a matrix in `logits`, of which this spoils what it must.
+  template <class T>
+  [[nodiscard]] logits_view<T> spoiled(std::vector<T>& logits, std::size_t rows, std::size_t width) {
+    const logits_view<T> as_it_is(logits.data(), rows, width);
+    if (rows == 0 || !due(fault_.kind)) return as_it_is;
+    const auto row = [&](std::size_t i) { return logits.begin() + static_cast<std::ptrdiff_t>(i * width); };
+    const auto hit = row(std::min(fault_.row, rows - 1));
+    const auto after_hit = hit + static_cast<std::ptrdiff_t>(width);
+    std::size_t given_rows = rows;
+    std::size_t given_width = width;
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    switch (fault_.kind) {
+      case fault_kind::nan:
+        std::fill(hit, after_hit, std::numeric_limits<T>::quiet_NaN());
+        break;
+      case fault_kind::positive_infinity:
+        *hit = infinity;
+        break;
+      case fault_kind::all_negative_infinity:
+        std::fill(hit, after_hit, -infinity);
+        break;
+      case fault_kind::wrong_width:
+        --given_width;
+        break;
+      case fault_kind::wrong_row_count:
+        --given_rows;
+        break;
+      case fault_kind::swapped_rows:
+        if (rows == 1) return as_it_is;
+        std::swap_ranges(row(0), row(1), row(rows - 1));
+        break;
+      default:
+        return as_it_is;
+    }
+    strike();
+    return {logits.data(), given_rows, given_width, static_cast<std::ptrdiff_t>(width)};
+  }
+
+ private:
+  void strike() noexcept {
+    if (faults_++ == 0) first_fault_ = calls_;
+  }
+
+  fault fault_;
+  std::size_t calls_ = 0;
+  std::size_t faults_ = 0;
+  std::size_t first_fault_ = 0;
+};
+
+/// Copies rows into a matrix, in the type that their logits are computed with.
+template <class T, LogitsRows Rows>
+void copy_rows(const Rows& rows, std::vector<T>& logits) {
+  logits.clear();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto row = rows.row(i);
+    for (std::size_t t = 0; t < row.size(); ++t) logits.push_back(static_cast<T>(row[t]));
+  }
+}
+
 /// A causal model that conforms, wrapped so that it fails at a chosen call. Owns the model; `faulty_model<M&>` refers
 /// to it.
 ///
 /// Models `CausalModel`, and `HasCapacity`, `KnowsTokens`, `SkipsLayers` and `DecodesTrees` where the wrapped model
-/// does. Movable and copyable where that is. All rows are copied, so they are a matrix whatever the model returns;
-/// decode allocates. Of a tree, what is taken halfway is text, of a path the nodes nearest to the text.
+/// does. Movable and copyable where that is. All rows are copied, so they are a matrix whatever the model returns, of
+/// float where that stores 16 bits; decode allocates. Of a tree, what is taken halfway is text, of a path the nodes
+/// nearest to the text.
 template <class Model>
 requires CausalModel<std::remove_reference_t<Model>>
-class faulty_model {
+class faulty_model : public fault_injector {
  public:
   using wrapped = std::remove_reference_t<Model>;
   /// The type of a logit.
-  using value_type = std::remove_cvref_t<decltype(std::declval<wrapped&>().decode({}, 0).row(0)[0])>;
+  using value_type = arithmetic<std::remove_cvref_t<decltype(std::declval<wrapped&>().decode({}, 0).row(0)[0])>>;
 
-  explicit faulty_model(Model model, const fault& planned = {}) : model_(std::forward<Model>(model)), fault_(planned) {}
+  explicit faulty_model(Model model, const fault& planned = {})
+      : fault_injector(planned), model_(std::forward<Model>(model)) {}
 
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
   [[nodiscard]] std::size_t size() const { return model_.size(); }
@@ -121,17 +216,15 @@ class faulty_model {
   /// The wrapped model's decode_tree, or the fault. Throws `injected_fault`, and what the wrapped model throws.
   logits_view<value_type> decode_tree(std::span<const token_id> tokens, std::span<const node_id> parents,
                                       std::size_t rows) requires DecodesTrees<wrapped> {
-    ++calls_;
+    begin_call();
     throw_if(fault_kind::throw_before, "decode_tree");
     if (due(fault_kind::throw_midway)) (void)model_.decode(tokens.first((tokens.size() - parents.size()) / 2), 0);
     throw_if(fault_kind::throw_midway, "decode_tree");
-    copy(model_.decode_tree(tokens, parents, rows));
-    throw_if(fault_kind::throw_after, "decode_tree");
-    return spoiled();
+    return answered(model_.decode_tree(tokens, parents, rows), "decode_tree");
   }
   /// The wrapped model's keep, or the fault. Throws `injected_fault`, and what the wrapped model throws.
   void keep(std::span<const node_id> path) requires DecodesTrees<wrapped> {
-    ++calls_;
+    begin_call();
     throw_if(fault_kind::throw_before, "keep");
     if (due(fault_kind::throw_midway)) model_.keep(path.first(path.size() / 2));
     throw_if(fault_kind::throw_midway, "keep");
@@ -141,7 +234,7 @@ class faulty_model {
 
   /// The wrapped model's truncate, or the fault. Throws `injected_fault`, and what the wrapped model throws.
   void truncate(std::size_t n) {
-    ++calls_;
+    begin_call();
     throw_if(fault_kind::throw_before, "truncate");
     if (due(fault_kind::throw_midway)) model_.truncate(n + (model_.size() - n) / 2);
     throw_if(fault_kind::throw_midway, "truncate");
@@ -150,89 +243,27 @@ class faulty_model {
   }
 
   [[nodiscard]] wrapped& model() noexcept { return model_; }
-  /// Calls that change the model so far, those that failed included.
-  [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
-  /// How often the fault has struck.
-  [[nodiscard]] std::size_t faults() const noexcept { return faults_; }
 
  private:
   template <class Decode>
   logits_view<value_type> decode_by(std::span<const token_id> tokens, std::size_t rows, const Decode& decode) {
-    ++calls_;
+    begin_call();
     throw_if(fault_kind::throw_before, "decode");
     if (due(fault_kind::throw_midway)) (void)decode(tokens.first(tokens.size() / 2), 0);
     throw_if(fault_kind::throw_midway, "decode");
-    copy(decode(tokens, rows));
-    throw_if(fault_kind::throw_after, "decode");
-    return spoiled();
+    return answered(decode(tokens, rows), "decode");
   }
 
-  [[nodiscard]] bool due(fault_kind kind) const noexcept {
-    if (fault_.kind != kind) return false;
-    const bool throws =
-        kind == fault_kind::throw_before || kind == fault_kind::throw_midway || kind == fault_kind::throw_after;
-    if (fault_.persistent) return calls_ >= fault_.call;
-    return throws ? calls_ == fault_.call : calls_ >= fault_.call && faults_ == 0;
-  }
-
-  void throw_if(fault_kind kind, const char* name) {
-    if (!due(kind)) return;
-    ++faults_;
-    throw injected_fault(std::string("specdec: injected fault in call ") + std::to_string(calls_) + ", " + name + ": " +
-                         to_string(kind));
-  }
-
+  /// What the model answered, or the fault.
   template <LogitsRows Rows>
-  void copy(const Rows& rows) {
-    logits_.clear();
-    rows_ = rows.size();
-    for (std::size_t i = 0; i < rows_; ++i) {
-      const auto row = rows.row(i);
-      for (std::size_t t = 0; t < row.size(); ++t) logits_.push_back(row[t]);
-    }
-  }
-
-  logits_view<value_type> spoiled() {
-    const std::size_t width = vocab_size();
-    if (rows_ == 0 || !due(fault_.kind)) return {logits_.data(), rows_, width};
-    const auto row = [&](std::size_t i) { return logits_.begin() + static_cast<std::ptrdiff_t>(i * width); };
-    const auto hit = row(std::min(fault_.row, rows_ - 1));
-    const auto after_hit = hit + static_cast<std::ptrdiff_t>(width);
-    std::size_t given_rows = rows_;
-    std::size_t given_width = width;
-    constexpr value_type infinity = std::numeric_limits<value_type>::infinity();
-    switch (fault_.kind) {
-      case fault_kind::nan:
-        std::fill(hit, after_hit, std::numeric_limits<value_type>::quiet_NaN());
-        break;
-      case fault_kind::positive_infinity:
-        *hit = infinity;
-        break;
-      case fault_kind::all_negative_infinity:
-        std::fill(hit, after_hit, -infinity);
-        break;
-      case fault_kind::wrong_width:
-        --given_width;
-        break;
-      case fault_kind::wrong_row_count:
-        --given_rows;
-        break;
-      case fault_kind::swapped_rows:
-        if (rows_ == 1) return {logits_.data(), rows_, width};
-        std::swap_ranges(row(0), row(1), row(rows_ - 1));
-        break;
-      default:
-        return {logits_.data(), rows_, width};
-    }
-    ++faults_;
-    return {logits_.data(), given_rows, given_width, static_cast<std::ptrdiff_t>(width)};
+  logits_view<value_type> answered(const Rows& rows, const char* name) {
+    copy_rows(rows, logits_);
+    const std::size_t count = rows.size();
+    throw_if(fault_kind::throw_after, name);
+    return spoiled(logits_, count, vocab_size());
   }
 
   Model model_;
-  fault fault_;
-  std::size_t calls_ = 0;
-  std::size_t faults_ = 0;
-  std::size_t rows_ = 0;
   std::vector<value_type> logits_;
 };
 

@@ -1,16 +1,17 @@
-// Models that fail on purpose, and what sessions make of them.
+// Models that fail on purpose.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
 #include <specdec/testing/faulty.hpp>
+#include <specdec/testing/faulty_sequences.hpp>
 #include <specdec/testing/law_model.hpp>
-#include <stdexcept>
-#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@ using specdec::testing::defect;
 using specdec::testing::fault;
 using specdec::testing::fault_kind;
 using specdec::testing::faulty_model;
+using specdec::testing::faulty_sequences;
 using specdec::testing::injected_fault;
 
 using specdec::testing::law_model;
@@ -36,8 +38,6 @@ auto right_model() { return law_model(vocab, laws::hashed(vocab, 31)); }
 struct bounded : law_model<decltype(laws::hashed(vocab, 31))> {
   [[nodiscard]] std::size_t capacity() const { return 9; }
 };
-
-std::vector<token_id> committed(const specdec::session<>& text) { return {text.tokens().begin(), text.tokens().end()}; }
 
 TEST(faulty_model, without_a_fault_is_the_model) {
   faulty_model model{right_model()};
@@ -131,95 +131,88 @@ TEST(faulty_model, is_found_out_by_the_conformance_check) {
   EXPECT_EQ(first(fault_kind::swapped_rows), defect::rows_out_of_order);
 }
 
-/// A text of 40 tokens with model drafts, over a target and a draft that may fail.
-struct run {
+TEST(faulty_model, may_be_planned_another_fault_or_mended) {
+  const std::vector<token_id> tokens{1, 2, 3, 4, 5};
+  faulty_model model(right_model(), fault{fault_kind::throw_before, 2, true});
+  (void)model.decode(prompt, 1);
+  EXPECT_THROW((void)model.decode(tokens, 1), injected_fault);
+  EXPECT_THROW((void)model.decode(tokens, 1), injected_fault);
+  EXPECT_EQ(model.first_fault(), 2U);
+  model.arm();
+  EXPECT_EQ(model.calls() + model.faults() + model.first_fault(), 0U);
+  EXPECT_FALSE(std::isnan(model.decode(tokens, 1).row(0)[0]));
+  model.arm({fault_kind::nan, 2});
+  EXPECT_FALSE(std::isnan(model.decode(tokens, 1).row(0)[0]));
+  EXPECT_TRUE(std::isnan(model.decode(tokens, 1).row(0)[0]));
+  EXPECT_EQ(model.first_fault(), 2U);
+}
+
+/// Logits of 16 bits, of which none is NaN by itself.
+struct halves {
   std::vector<token_id> text;
-  specdec::statistics stats;
-  specdec::session_status status;
-  specdec::row_fault row_fault;
-  std::size_t calls = 0;
-  std::size_t faults = 0;
-  std::string error;  // the last that came
+  std::vector<specdec::float16> logits = {{0x3C00}, {0x4000}, {0x4200}};
+  [[nodiscard]] std::size_t vocab_size() const { return logits.size(); }
+  [[nodiscard]] std::size_t size() const { return text.size(); }
+  void truncate(std::size_t n) { text.resize(n); }
+  specdec::logits_view<specdec::float16> decode(std::span<const token_id> tokens, std::size_t rows) {
+    text.insert(text.end(), tokens.begin(), tokens.end());
+    return {logits.data(), rows, logits.size(), 0};
+  }
 };
 
-run run_over(const fault& in_target, const fault& in_draft, bool go_on) {
-  faulty_model target(law_model(vocab, laws::hashed(vocab, 21, 0.8)), in_target);
-  faulty_model draft(law_model(vocab, laws::hashed(vocab, 22, 0.8)), in_draft);
-  specdec::session text(vocab, {.max_tokens = 40, .seed = 8});
-  text.begin(prompt);
-  specdec::model_drafter drafter(draft, specdec::constant{3});
-  std::string error;
-  while (text.running()) {
-    try {
-      speculative_generate(text, target, drafter);
-    } catch (const injected_fault&) {
-      error = "injected_fault";
-    } catch (const specdec::logits_error&) {
-      error = "logits_error";
-    } catch (const std::invalid_argument&) {
-      error = "invalid_argument";
-    } catch (const std::runtime_error&) {
-      error = "runtime_error";
-    }
-    if (!go_on) break;
-  }
-  return {committed(text),
-          text.stats(),
-          text.status(),
-          text.fault(),
-          std::max(target.calls(), draft.calls()),
-          target.faults() + draft.faults(),
-          error};
+TEST(faulty_model, spoils_logits_of_16_bits) {
+  const auto first_of = [](fault_kind kind) {
+    faulty_model model(halves{}, fault{kind, 1});
+    return model.decode(prompt, 2).row(0)[0];
+  };
+  EXPECT_EQ(first_of(fault_kind::none), 1.0F);
+  EXPECT_TRUE(std::isnan(first_of(fault_kind::nan)));
+  EXPECT_EQ(first_of(fault_kind::positive_infinity), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(first_of(fault_kind::all_negative_infinity), -std::numeric_limits<float>::infinity());
 }
 
-TEST(session_over_a_faulty_model, ends_with_the_same_text_whatever_call_throws_and_however) {
-  const run expected = run_over({}, {}, true);
-  ASSERT_EQ(expected.text.size(), 43U);
-  ASSERT_GT(expected.calls, 30U);
-  for (const fault_kind kind : {fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after}) {
-    for (std::size_t call = 1; call <= expected.calls; ++call) {
-      for (const run& tried : {run_over({kind, call}, {}, true), run_over({}, {kind, call}, true)}) {
-        EXPECT_EQ(tried.text, expected.text) << to_string(kind) << " in call " << call;
-        EXPECT_EQ(tried.stats.accepted, expected.stats.accepted) << "a retried round counts once";
-        EXPECT_EQ(tried.stats.rounds, expected.stats.rounds);
-        EXPECT_EQ(tried.error, tried.faults == 1 ? "injected_fault" : "");
-      }
-    }
+// --- of several sequences --------------------------------------------------------------------------------------------
+
+auto right_sequences() { return specdec::separate_sequences(std::vector<decltype(right_model())>(3, right_model())); }
+
+const std::vector<specdec::sequence_feed> feeds{{2, prompt, 1}, {0, prompt, 2}, {1, prompt, 0}};
+
+TEST(faulty_sequences, without_a_fault_are_the_model) {
+  faulty_sequences model{right_sequences()};
+  static_assert(specdec::DecodesBatches<decltype(model)> && !specdec::HasCapacity<decltype(model)>);
+  for (std::size_t sequence = 0; sequence < 3; ++sequence) {
+    specdec::one_sequence one(model, sequence);
+    EXPECT_TRUE(check_target_model(one).conforming());
+  }
+  EXPECT_EQ(model.faults(), 0U);
+}
+
+TEST(faulty_sequences, throw_at_their_call_and_leave_what_they_say) {
+  using sizes = std::vector<std::size_t>;
+  const std::vector<std::pair<fault_kind, sizes>> taken{{fault_kind::throw_before, {0, 0, 0}},
+                                                        {fault_kind::throw_midway, {1, 0, 3}},
+                                                        {fault_kind::throw_after, {3, 3, 3}}};
+  for (const auto& [kind, expected] : taken) {
+    faulty_sequences model(right_sequences(), fault{kind, 1});
+    EXPECT_THROW((void)model.decode(feeds), injected_fault);
+    EXPECT_EQ((sizes{model.size(0), model.size(1), model.size(2)}), expected) << to_string(kind);
+    for (std::size_t sequence = 0; sequence < 3; ++sequence) model.truncate(sequence, 0);
+    EXPECT_EQ(model.decode(feeds).size(), 3U);
   }
 }
 
-TEST(session_over_a_faulty_model, fails_for_good_at_unusable_logits_and_keeps_the_text_before) {
-  const run expected = run_over({}, {}, true);
-  const std::vector<std::pair<fault_kind, specdec::row_fault>> kinds{
-      {fault_kind::nan, specdec::row_fault::nan},
-      {fault_kind::positive_infinity, specdec::row_fault::positive_infinity},
-      {fault_kind::all_negative_infinity, specdec::row_fault::all_negative_infinity},
-      {fault_kind::wrong_width, specdec::row_fault::wrong_width}};
-  for (const auto& [kind, reason] : kinds) {
-    for (std::size_t call = 1; call <= 20; ++call) {
-      const run failed = run_over({kind, call}, {}, true);
-      EXPECT_EQ(failed.error, "logits_error") << to_string(kind) << " in call " << call;
-      EXPECT_EQ(failed.status, specdec::session_status::failed);
-      EXPECT_EQ(failed.row_fault, reason);
-      ASSERT_LT(failed.text.size(), expected.text.size());
-      EXPECT_TRUE(std::equal(failed.text.begin(), failed.text.end(), expected.text.begin()));
-
-      const run drafted = run_over({}, {kind, call}, true);
-      EXPECT_EQ(drafted.error, "runtime_error") << "of the draft, which the session outlives";
-      EXPECT_EQ(drafted.text, expected.text);
-    }
-  }
-}
-
-TEST(session_over_a_faulty_model, refuses_a_wrong_number_of_rows_and_can_go_on) {
-  const run expected = run_over({}, {}, true);
-  for (std::size_t call = 1; call <= 20; ++call) {
-    const run stopped = run_over({fault_kind::wrong_row_count, call}, {}, false);
-    EXPECT_EQ(stopped.error, "invalid_argument");
-    EXPECT_EQ(stopped.status, specdec::session_status::running);
-    EXPECT_TRUE(std::equal(stopped.text.begin(), stopped.text.end(), expected.text.begin()));
-    EXPECT_EQ(run_over({fault_kind::wrong_row_count, call}, {}, true).text, expected.text);
-  }
+TEST(faulty_sequences, spoil_rows_across_texts) {
+  faulty_sequences right{right_sequences()};
+  const auto rows = right.decode(feeds);
+  faulty_sequences swapped(right_sequences(), fault{fault_kind::swapped_rows, 1});
+  const auto exchanged = swapped.decode(feeds);
+  EXPECT_EQ(exchanged.row(0)[4], rows.row(2)[4]);
+  EXPECT_EQ(exchanged.row(1)[4], rows.row(1)[4]);
+  EXPECT_EQ(exchanged.row(2)[4], rows.row(0)[4]);
+  faulty_sequences spoiled(right_sequences(), fault{fault_kind::nan, 1, false, 2});
+  const auto with_nan = spoiled.decode(feeds);
+  EXPECT_TRUE(std::isnan(with_nan.row(2)[0]));
+  EXPECT_FALSE(std::isnan(with_nan.row(0)[0]));
 }
 
 }  // namespace
