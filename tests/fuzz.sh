@@ -40,7 +40,7 @@ mkdir -p "$out"
 build() {
   cmake -S . -B "$out/build" -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O1 -g1' -DSPECDEC_BUILD_BENCHMARKS=OFF -DSPECDEC_LLAMA_ROOT= \
-    -DSPECDEC_SANITIZE=fuzzer-no-link,address,undefined &&
+    -DSPECDEC_SANITIZE=fuzzer-no-link,address,undefined -DSPECDEC_BASELINE_ONLY=ON &&
     cmake --build "$out/build" --parallel "$jobs" --target "${targets[@]/#/fuzz_}" "${targets[@]/#/libfuzzer_}"
 }
 printf 'Building %d targets with Clang %s\n' "${#targets[@]}" "$version" >&2
