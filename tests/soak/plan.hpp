@@ -63,7 +63,8 @@ struct plan {
   [[nodiscard]] bool may_spoil_rows(const text_plan& text) const { return !reads_all_rows() || is_plain(text); }
   /// Whether not only the text is the same however it is interrupted, but every round of it.
   [[nodiscard]] bool has_same_rounds(const text_plan& text) const {
-    return !by->reads_clock && !(reads_all_rows() && may_spoil_rows(text));
+    const bool joins_without_experience = runs == driver::batch && by->learns;
+    return !by->reads_clock && !joins_without_experience && !(reads_all_rows() && may_spoil_rows(text));
   }
 
   /// In one line.
