@@ -94,7 +94,15 @@ int main(int count, char**) {
     specdec::speculative_generate(target, draft, std::vector<specdec::token_id>{1}, {.sampling = {.temperature = -1}});
     return 0;
   }
-  std::printf("%zu tokens\n", generated(specdec::rejection{}) + generated(specdec::block_verification{}) +
+  small_model target(0);
+  small_model draft(31);
+  specdec::background_thread helper;
+  specdec::session text(vocabulary, {.max_tokens = 40});
+  text.begin(std::vector<specdec::token_id>{1, 2, 3});
+  specdec::model_drafter drafter(draft, specdec::constant{4});
+  specdec::draft_ahead ahead(drafter);
+  specdec::overlapped_generate(text, target, ahead, helper);
+  std::printf("%zu and %zu tokens\n", text.generated().size(), generated(specdec::rejection{}) + generated(specdec::block_verification{}) +
                                   generated(specdec::naive_sampling{}) + generated(specdec::recursive_rejection{}) +
                                   generated(specdec::k_seq{}) + generated(specdec::traversal{}) +
                                   generated(specdec::coupled{}) + generated(specdec::lenient(0.5)) +

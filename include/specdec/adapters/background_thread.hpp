@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../config.hpp"
+#include "../failure.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -64,13 +65,11 @@ class background_thread {
           (*static_cast<std::remove_reference_t<Drafting>*>(side))(there);
         },
         &drafting);
-    try {
-      scoring(between);
-    } catch (...) {
-      between.cancel();
-      (void)finish();
-      throw;
-    }
+    cleaning_up([&] { scoring(between); },
+                [&] {
+                  between.cancel();
+                  (void)finish();
+                });
     if (const std::exception_ptr thrown = finish()) std::rethrow_exception(thrown);
   }
 
@@ -101,12 +100,7 @@ class background_thread {
       const job what = job_;
       void* const with = argument_;
       lock.unlock();
-      std::exception_ptr thrown;
-      try {
-        what(*this, with);
-      } catch (...) {
-        thrown = std::current_exception();
-      }
+      std::exception_ptr thrown = thrown_by([&] { what(*this, with); });
       lock.lock();
       thrown_ = std::move(thrown);
       job_ = nullptr;
