@@ -7,9 +7,9 @@
 #include <utility>
 
 #include <batch.hpp>
+#include <specdec/testing/faulty_sequences.hpp>
 
 #include "assembly.hpp"
-#include "batches.hpp"
 #include "storm.hpp"
 
 namespace soak {
@@ -17,7 +17,7 @@ namespace {
 
 using specdec::outcome;
 using text_session = specdec::session<any_rule>;
-using watched_batch = batches::watched<toy::batch>;
+using faulty_batch = specdec::testing::faulty_sequences<toy::batch>;
 
 /// A text of the batch.
 struct member {
@@ -130,18 +130,11 @@ class crowd {
   const Explains& explains_;
 };
 
-/// Lets a model fail at one of its next calls, or not.
-void arm(watched_batch& model, dice& chance) {
-  model.fail_at = chance.once_in(3) ? model.calls + chance.between(1, 5) : 0;
-  model.way = chance.one_of({batches::failing::before, batches::failing::midway, batches::failing::after});
-}
-bool has_failed(const watched_batch& model) { return model.fail_at > 0 && model.calls >= model.fail_at; }
-
 template <class Drafting, class Rise, class Explains>
-void run_crowd(watched_batch& target, Drafting& drafting, std::vector<std::unique_ptr<member>>& members, bool may_leave,
+void run_crowd(faulty_batch& target, Drafting& drafting, std::vector<std::unique_ptr<member>>& members, bool may_leave,
                dice& chance, const Rise& rise, const Explains& explains) {
   const specdec::batch_options options{.prefill_tokens = chance.one_of<std::size_t>({1, 7, 512})};
-  specdec::session_batch<watched_batch, Drafting, any_rule> batch(target, drafting, options);
+  specdec::session_batch<faulty_batch, Drafting, any_rule> batch(target, drafting, options);
   crowd all(batch, target.sequence_count(), members, may_leave, chance, rise, explains);
   all.run();
 }
@@ -150,7 +143,7 @@ void run_crowd(watched_batch& target, Drafting& drafting, std::vector<std::uniqu
 
 std::vector<generation> play_batch_in_storm(const workplace& models, const plan& how, dice& chance) {
   const std::size_t sequences = chance.between(1, how.texts.size());
-  watched_batch target{toy::batch(models.pair.target.model, sequences)};
+  faulty_batch target(toy::batch(models.pair.target.model, sequences));
   std::vector<std::unique_ptr<bench>> benches;
   for (std::size_t i = 0; i < sequences; ++i) benches.push_back(std::make_unique<bench>(models, 1));
 
@@ -161,28 +154,27 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
   const bool may_leave = !how.by->learns || std::all_of(how.texts.begin(), how.texts.end(),
                                                         [&](const auto& t) { return how.is_plain(t); });
 
+  weather now(chance, false);
   if (how.by->name == "rejection" && chance.once_in(2)) {
-    watched_batch draft{toy::batch(models.pair.draft->model, sequences)};
+    faulty_batch draft(toy::batch(models.pair.draft->model, sequences));
     specdec::batch_model_drafter drafter(draft, specdec::constant{how.gamma}, {.top = how.settings.draft_top});
     const auto rise = [&] {
-      arm(target, chance);
-      arm(draft, chance);
+      now.spoil(target);
+      now.spoil(draft);
     };
     run_crowd(target, drafter, members, may_leave, chance, rise,
-              [&] { return has_failed(target) || has_failed(draft); });
+              [&] { return target.faults() > 0 || draft.faults() > 0; });
   } else {
     const std::function<specdec::any_drafter(std::size_t)> make = [&](std::size_t sequence) {
       return assemble(models, how, *benches[sequence]).drafter;
     };
     specdec::separate_drafters drafter(sequences, make);
-    // A row that cannot be used fails the draft, never the text.
-    weather now(chance, true, false);
     const auto rise = [&] {
-      arm(target, chance);
+      now.spoil(target);
       for (const auto& one : benches) now.spoil(one->draft);
     };
     run_crowd(target, drafter, members, may_leave, chance, rise, [&] {
-      return has_failed(target) ||
+      return target.faults() > 0 ||
              std::any_of(benches.begin(), benches.end(), [](const auto& one) { return one->draft.faults() > 0; });
     });
   }

@@ -32,7 +32,7 @@ episode play_episode(const workplace& models, std::span<const method> methods, s
         compare("against plain decoding", i, play_plainly(models, how, text), calm[i].text, likeness::text);
       }
       if (!how.is_repeatable(text)) continue;
-      const likeness alike = how.has_same_rounds(text) ? likeness::rounds : likeness::text;
+      const likeness alike = how.has_same_rounds() ? likeness::rounds : likeness::text;
       compare("in the storm", i, calm[i].text, stormy[i].text, alike);
       // Behind other rounds a fork is another text.
       if (alike != likeness::rounds || !calm[i].fork) continue;

@@ -58,7 +58,6 @@ std::vector<method> all_methods() {
     };
     made.learns = is_one_of({"tree", "assisted", "adaedl", "cost_model", "draft_verify"});
     made.reads_clock = is_one_of({"cost_model"});
-    made.reads_all_rows = is_one_of({"block", "typical", "big_little"});
     made.make = [&published](const workplace& models, bench& contexts, const method_settings& settings) {
       if (published.assemble_anywhere != nullptr) {
         return published.assemble_anywhere(any_context(std::ref(contexts.draft)), settings);
@@ -72,7 +71,7 @@ std::vector<method> all_methods() {
   all.push_back(own("traversal", specdec::traversal{}, [](bench& models, const method_settings& settings) {
     return tree_of(models, settings, specdec::sibling_draw::distinct);
   }));
-  all.back().branches = all.back().reads_all_rows = true;
+  all.back().branches = true;
   all.push_back(own("k_seq", specdec::k_seq{}, [](bench& models, const method_settings& settings) {
     return tree_of(models, settings, specdec::sibling_draw::independent);
   }));
@@ -99,7 +98,6 @@ std::vector<method> all_methods() {
                                                     specdec::model_drafter(models.mini, specdec::constant{2}, options),
                                                     specdec::constant{4}, options));
       }));
-  all.back().reads_all_rows = true;
   all.push_back(own("fallback", specdec::rejection{}, [](bench& models, const method_settings& settings) {
     return any_drafter(specdec::model_drafter(models.draft, specdec::fallback{.fallback_threshold = 0.3},
                                               {.top = settings.draft_top}));

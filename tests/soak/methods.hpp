@@ -54,11 +54,10 @@ struct bench {
 struct method {
   std::string name;
   bool lossless = true;
-  bool branches = false;        ///< its drafts are trees
-  bool uses_target = false;     ///< it drafts with the target's context
-  bool learns = false;          ///< drafts depend on what became of the rounds before
-  bool reads_clock = false;     ///< drafts depend on what rounds take
-  bool reads_all_rows = false;  ///< its rule looks at rows that another would leave unread
+  bool branches = false;     ///< its drafts are trees
+  bool uses_target = false;  ///< it drafts with the target's context
+  bool learns = false;       ///< drafts depend on what became of the rounds before
+  bool reads_clock = false;  ///< drafts depend on what rounds take
   /// Refers to the bench, which must outlive it.
   std::function<measurement::assembled_method(const workplace&, bench&, const measurement::method_settings&)> make = {};
 };

@@ -129,10 +129,6 @@ bool plan::is_plain(const text_plan& text) const {
   return is_lossless && !draws_noise(text);
 }
 
-bool plan::reads_all_rows() const {
-  return rule == judging::another || (rule == judging::as_published && by->reads_all_rows);
-}
-
 any_rule rule_of(const plan& how, const any_rule& published) {
   switch (how.rule) {
     case judging::as_published:

@@ -57,14 +57,10 @@ struct plan {
   [[nodiscard]] bool is_plain(const text_plan& text) const;
   /// Whether all that a text depends on is the same in every run.
   [[nodiscard]] bool is_repeatable(const text_plan& text) const { return !by->reads_clock || is_plain(text); }
-  /// Whether the rule also chooses by rows that it could do without: where one of them is unusable, it keeps less.
-  [[nodiscard]] bool reads_all_rows() const;
-  /// Whether the models may return unusable rows: not if the text would be another for it.
-  [[nodiscard]] bool may_spoil_rows(const text_plan& text) const { return !reads_all_rows() || is_plain(text); }
   /// Whether not only the text is the same however it is interrupted, but every round of it.
-  [[nodiscard]] bool has_same_rounds(const text_plan& text) const {
+  [[nodiscard]] bool has_same_rounds() const {
     const bool joins_without_experience = runs == driver::batch && by->learns;
-    return !by->reads_clock && !joins_without_experience && !(reads_all_rows() && may_spoil_rows(text));
+    return !by->reads_clock && !joins_without_experience;
   }
 
   /// In one line.

@@ -33,8 +33,7 @@ struct impatient {
 /// What one attempt to generate has against it.
 class weather {
  public:
-  weather(dice& chance, bool may_spoil_rows, bool may_be_infinite)
-      : chance_(&chance), may_spoil_rows_(may_spoil_rows), may_be_infinite_(may_be_infinite) {}
+  weather(dice& chance, bool may_be_infinite) : chance_(&chance), may_be_infinite_(may_be_infinite) {}
 
   /// Draws what will happen, to models too.
   void rise(bench& models) {
@@ -44,7 +43,7 @@ class weather {
     spoil(models.target);
     spoil(models.draft);
   }
-  void spoil(faulty_context& model) { model = faulty_context(std::move(model.model()), draw_fault()); }
+  void spoil(specdec::testing::fault_injector& model) { model.arm(draw_fault()); }
 
   /// Whether there was a reason for an exception.
   [[nodiscard]] bool explains(const bench& models) const {
@@ -55,28 +54,27 @@ class weather {
 
  private:
   fault draw_fault() {
-    const std::size_t kinds = may_spoil_rows_ ? 6 : 3;
-    // Shapes are checked before any rule reads a row; swapped rows nobody could notice.
-    constexpr fault_kind all[] = {fault_kind::throw_before,          fault_kind::throw_midway,
-                                  fault_kind::throw_after,           fault_kind::nan,
-                                  fault_kind::all_negative_infinity, fault_kind::positive_infinity};
     fault drawn{fault_kind::none, 1 + chance_->some(40), false, chance_->some(5)};
-    if (chance_->once_in(2)) drawn.kind = all[chance_->some(kinds)];
-    if (chance_->once_in(8)) drawn.kind = chance_->one_of({fault_kind::wrong_row_count, fault_kind::wrong_width});
+    if (chance_->once_in(2)) {
+      // Swapped rows nobody could notice.
+      drawn.kind = chance_->one_of({fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after,
+                                    fault_kind::nan, fault_kind::positive_infinity, fault_kind::all_negative_infinity,
+                                    fault_kind::wrong_width, fault_kind::wrong_row_count});
+    }
     // An infinite logit of a token that cannot come is no fault.
     if (drawn.kind == fault_kind::positive_infinity && !may_be_infinite_) drawn.kind = fault_kind::throw_after;
     return drawn;
   }
 
   dice* chance_;
-  bool may_spoil_rows_, may_be_infinite_;
+  bool may_be_infinite_;
 };
 
 /// The weather of a text.
-[[nodiscard]] inline weather weather_of(dice& chance, const plan& how, const text_plan& text) {
+[[nodiscard]] inline weather weather_of(dice& chance, const text_plan& text) {
   const bool all_may_come =
       text.options.mask.empty() && text.options.sampling.bias.empty() && text.options.min_tokens == 0;
-  return {chance, how.may_spoil_rows(text), all_may_come};
+  return {chance, all_may_come};
 }
 
 /// Somebody else uses a context: it keeps some of its text, or none and another.
