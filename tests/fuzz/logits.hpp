@@ -8,7 +8,6 @@
 #include <memory>
 #include <specdec/sampling/params.hpp>
 #include <specdec/types.hpp>
-#include <utility>
 
 #include "fuzz.hpp"
 
@@ -42,12 +41,31 @@ class logits {
     }
   }
 
+  /// The same with zeros in some of the rows.
+  template <class Choose>
+  [[nodiscard]] logits without(Choose&& chosen) const {
+    logits copy(*this);
+    for (std::size_t i = 0; i < rows_; ++i) {
+      if (chosen(i)) std::fill_n(copy.memory_.get() + i * vocab_size_ * stride_, vocab_size_ * stride_, T{});
+    }
+    return copy;
+  }
+
   [[nodiscard]] std::size_t size() const noexcept { return rows_; }
   [[nodiscard]] specdec::logits_row<T> row(std::size_t index) const noexcept {
     return {memory_.get() + index * vocab_size_ * stride_, vocab_size_, static_cast<std::ptrdiff_t>(stride_)};
   }
 
  private:
+  logits(const logits& other)
+      : stride_(other.stride_),
+        rows_(other.rows_),
+        vocab_size_(other.vocab_size_),
+        size_(other.size_),
+        memory_(new T[size_]) {
+    std::copy_n(other.memory_.get(), size_, memory_.get());
+  }
+
   static T colour(input& in, std::size_t kind) {
     if (kind == 3) return in.bits<T>();
     if constexpr (std::is_same_v<T, specdec::float16>) {
