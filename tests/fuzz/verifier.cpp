@@ -202,9 +202,13 @@ void examine(input& in) {
   const fuzz::logits<T> rows(in, drafted.size() + 1, vocab_size);
   const double threshold = static_cast<double>(in.below(16)) / 4;
   const double lenience = static_cast<double>(in.between(1, 16)) / 16;
+  std::vector<std::uint8_t> ended(drafted.size() + 1);
+  for (node_id node = 1; node <= drafted.size(); ++node) {
+    ended[node] = ended[drafted.parent(node)] != 0 || ends.ends(drafted.token(node)) ? 1 : 0;
+  }
   const auto begin = [&] {
     target.mask().restart(8);
-    target.begin_round(text, prompt_size, drafted);
+    target.begin_round(text, prompt_size, drafted, ended);
   };
   begin();
   bool spoiled = false;
