@@ -40,6 +40,7 @@ struct settings {
   std::size_t warm_up = 256;  ///< tokens of each text from which the policy has learnt before its turns are counted
   std::size_t ballast = 150'000'000;
   double temperature = 0;
+  std::vector<std::string> weights{"float32", "float16"};
 };
 
 /// Texts that are generated together, a turn of some rounds from each set of prompts.
@@ -202,8 +203,8 @@ void run(const settings& asked) {
   fmt::print(
       "target with ballast to {} M parameters, temperature {}, {} turns of {} rounds, behind {} tokens of warm-up\n",
       asked.ballast / 1'000'000, asked.temperature, asked.turns, asked.rounds, asked.warm_up);
-  for (const auto& [format, name] :
-       {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
+  for (const std::string& name : asked.weights) {
+    const auto format = name == "float16" ? toy::weight_format::float16 : toy::weight_format::float32;
     const toy::model target(file, {.format = format, .ballast_parameters = asked.ballast});
     fmt::print("\n{}, {:.0f} MB a pass; tokens a second, against plain, tokens of one text a round\n{:>5} {:>8}", name,
                static_cast<double>(target.bytes_per_pass()) * 1e-6, "texts", "plain");
@@ -233,6 +234,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   app.add_option("--temp", asked.temperature, "temperature")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  app.add_option("--weights", asked.weights, "how the target keeps its weights, each in turn")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"float32", "float16"}))
+      ->capture_default_str();
   app.add_option("--ballast", ballast, "make the target cost what one of so many parameters costs [150M]");
   CLI11_PARSE(app, argc, argv);
   try {
