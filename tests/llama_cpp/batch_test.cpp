@@ -94,15 +94,11 @@ TEST(llama_cpp_batch_context, refuses_feeds_that_cannot_be) {
             std::string::npos);
   EXPECT_NE(message_of([] { llama::batch_context many(target(), 100000, 10, small()); }).find("expected at most"),
             std::string::npos);
-  EXPECT_NE(message_of([] { llama::batch_context vast(target(), 2, std::size_t{1} << 31, small()); })
-                .find("room for at most 1073741823 tokens in each of 2"),
+  EXPECT_NE(message_of([] {
+              llama::batch_context vast(target(), 2, std::size_t{1} << 31, small());
+            }).find("room for at most 1073741823 tokens in each of 2"),
             std::string::npos);
 }
-
-struct patience {
-  int left;
-  static bool exhausted(void* data) { return static_cast<patience*>(data)->left-- <= 0; }
-};
 
 TEST(llama_cpp_batch_context, a_cancelled_call_leaves_texts_that_go_on) {
   const auto text = some_text(60);
@@ -115,7 +111,7 @@ TEST(llama_cpp_batch_context, a_cancelled_call_leaves_texts_that_go_on) {
     patience waits{patient};
     llama_set_abort_callback(batch.handle(), patience::exhausted, &waits);
     EXPECT_THROW((void)batch.decode(feeds), llama::cancelled) << patient;
-    waits.left = 1 << 30;
+    waits.left = patience::endless;
     for (const auto& feed : feeds) {
       const auto held = batch.tokens(feed.sequence);
       ASSERT_TRUE(std::ranges::equal(held, feed.tokens.first(held.size())));

@@ -124,12 +124,6 @@ TEST(llama_cpp_context, keeps_its_model_until_it_is_freed) {
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
 }
 
-// What the abort callback is told.
-struct patience {
-  int left;  ///< asked so often it goes on
-  static bool exhausted(void* data) { return static_cast<patience*>(data)->left-- <= 0; }
-};
-
 TEST(llama_cpp_context, a_cancelled_call_is_an_error_of_its_own_and_leaves_a_text_that_goes_on) {
   llama::context context(in_float32("target"), small()), other(in_float32("target"), small());
   const auto text = some_text(40);
@@ -147,7 +141,7 @@ TEST(llama_cpp_context, a_cancelled_call_is_an_error_of_its_own_and_leaves_a_tex
         << error.what();
   }
   EXPECT_EQ(context.size(), 0U);
-  waits.left = 1 << 30;
+  waits.left = patience::endless;
   EXPECT_LE(distance(copied(context.decode(text, 1).row(0)), expected), rounding);
 }
 
@@ -172,7 +166,7 @@ TEST(llama_cpp_context, a_call_cancelled_half_way_says_what_was_read) {
     ASSERT_LT(context.size(), 38U);
     some_part = some_part || context.size() > 8;
     ASSERT_TRUE(std::ranges::equal(context.tokens(), std::span(text).first(context.size())));
-    waits.left = 1 << 30;
+    waits.left = patience::endless;
     const auto row = copied(context.decode(std::span(text).subspan(context.size()), 1).row(0));
     ASSERT_LE(distance(row, expected), rounding) << patient;
   }
@@ -187,7 +181,7 @@ TEST(llama_cpp_context, a_session_goes_on_behind_a_cancelled_round) {
     specdec::session text(target().vocab_size(), options);
     text.begin(prompt);
     int rounds = 0;
-    patience waits{1 << 30};
+    patience waits{patience::endless};
     llama_set_abort_callback(target_context.handle(), patience::exhausted, &waits);
     const auto sink = [&](const specdec::outcome&) {
       if (++rounds == rounds_before_it_is_cancelled) waits.left = 3;
@@ -196,7 +190,7 @@ TEST(llama_cpp_context, a_session_goes_on_behind_a_cancelled_round) {
     try {
       (void)specdec::speculative_generate(text, target_context, drafter, sink);
     } catch (const llama::cancelled&) {
-      waits.left = 1 << 30;
+      waits.left = patience::endless;
       (void)specdec::speculative_generate(text, target_context, drafter, sink);
     }
     EXPECT_EQ(waits.left < (1 << 29), false);

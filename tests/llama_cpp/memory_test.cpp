@@ -163,11 +163,6 @@ TEST(llama_cpp_memory, recurrent_models_speculate_and_draft) {
   }
 }
 
-struct patience {
-  int left;
-  static bool exhausted(void* data) { return static_cast<patience*>(data)->left-- <= 0; }
-};
-
 TEST(llama_cpp_memory, a_cancelled_call_does_not_spoil_a_state) {
   const llama::model recurrent = recurrent_model(), hybrid = hybrid_model();
   const auto text = any_tokens(60, 9);
@@ -183,7 +178,7 @@ TEST(llama_cpp_memory, a_cancelled_call_does_not_spoil_a_state) {
       llama_set_abort_callback(context.handle(), patience::exhausted, &waits);
       EXPECT_THROW((void)context.decode(std::span(text).subspan(10, 40), 1), llama::cancelled) << patient;
       EXPECT_EQ(context.size(), 10U);
-      waits.left = 1 << 30;
+      waits.left = patience::endless;
       const auto row = copied(context.decode(std::span(text).subspan(10), 1).row(0));
       EXPECT_LE(distance(row, expected), rounding) << model->description() << " " << patient;
     }

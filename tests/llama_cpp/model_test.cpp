@@ -138,6 +138,87 @@ TEST(llama_cpp_model, tolerates_padding) {
   EXPECT_EQ(specdec::speculative_generate(fitted, draft_context, prompt, options).tokens.size(), 8U);
 }
 
+/// A vocabulary as GPT-2 has it: bytes spelled as letters, pairs that merge, and an end token.
+llama::model byte_pair_vocabulary() {
+  const auto utf8 = [](unsigned letter) {
+    if (letter < 0x80) return std::string(1, static_cast<char>(letter));
+    return std::string{static_cast<char>(0xC0 | letter >> 6), static_cast<char>(0x80 | (letter & 0x3F))};
+  };
+  std::vector<std::string> tokens;
+  unsigned unprintable = 256;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const bool itself = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
+    tokens.push_back(utf8(itself ? byte : unprintable++));
+  }
+  const std::string space = utf8(288);  // byte 32, the 33rd of those that have no letter of their own
+  tokens.insert(tokens.end(), {"th", "the", space + "t", space + "the", "in", "<|endoftext|>"});
+  std::vector<std::int32_t> types(tokens.size(), 1);
+  types.back() = 3;
+  toy_test::tiny_shape shape;
+  shape.vocabulary = tokens.size();
+  toy_test::gguf_writer file = toy_test::tiny_model(shape);
+  file.value("tokenizer.ggml.model", std::string_view("gpt2")).value("tokenizer.ggml.pre", std::string_view("gpt-2"));
+  file.strings("tokenizer.ggml.tokens", tokens);
+  file.strings("tokenizer.ggml.merges", {"t h", "th e", space + " t", space + "t he", "i n"});
+  file.numbers("tokenizer.ggml.token_type", toy::gguf_type::int32, types);
+  file.value("tokenizer.ggml.eos_token_id", static_cast<std::uint32_t>(tokens.size() - 1));
+  file.value("tokenizer.ggml.bos_token_id", static_cast<std::uint32_t>(tokens.size() - 1));
+  start();
+  const temporary_file saved("byte_pairs.gguf", file.bytes());
+  return llama::model::load(saved.path());
+}
+
+TEST(llama_cpp_model, has_byte_pairs_as_its_vocabulary) {
+  const llama::model model = byte_pair_vocabulary();
+  ASSERT_EQ(model.vocab_size(), 262U);
+  EXPECT_EQ(model.end_tokens(), (std::vector<token_id>{261}));
+  const llama::tokenizer tokenizer(model);
+  for (const std::string& text : texts) {
+    std::vector<token_id> tokens;
+    tokenizer.encode(text, tokens);
+    std::string bytes;
+    for (const token_id token : tokens) tokenizer.decode(token, bytes);
+    EXPECT_EQ(bytes, text);
+  }
+  EXPECT_EQ(model.piece(261), "");
+  EXPECT_EQ(model.piece(257), "the");
+  // It drafts for a vocabulary of another kind.
+  llama::context target_context(in_float32("draft"), small()), draft_context(model, small());
+  llama::context plain(in_float32("draft"), small());
+  const llama::tokenizer target_tokens(draft());
+  specdec::universal_drafter drafter(draft_context, target_tokens, tokenizer, {.num_assistant_tokens = 6});
+  const auto prompt = draft().tokenize("In the night the thin rain");
+  const specdec::generate_options options{.max_tokens = 20, .sampling = {0.0}};
+  const auto result = specdec::speculative_generate(target_context, drafter, prompt, options);
+  const auto expected = specdec::autoregressive_generate(plain, prompt, options);
+  ASSERT_EQ(result.tokens.size(), expected.tokens.size());
+  for (std::size_t i = 0; i < result.tokens.size(); ++i) EXPECT_EQ(result.tokens[i].id, expected.tokens[i].id);
+}
+
+TEST(llama_cpp_model, says_what_it_cannot_do_without_a_vocabulary) {
+  toy_test::tiny_shape shape;
+  toy_test::gguf_writer file = toy_test::tiny_model(shape);
+  file.value("tokenizer.ggml.model", std::string_view("no_vocab"));
+  file.value("llama.vocab_size", static_cast<std::uint32_t>(shape.vocabulary));
+  start();
+  const temporary_file saved("no_vocabulary.gguf", file.bytes());
+  const llama::model model = llama::model::load(saved.path());
+  ASSERT_EQ(model.vocab_size(), shape.vocabulary);
+  const std::string said = "specdec::llama_cpp: expected a model that has a vocabulary with texts; ";
+  const auto refused = [&](const auto& call) { return message_of(call).substr(0, said.size()); };
+  EXPECT_EQ(refused([&] { (void)model.tokenize("words"); }), said);
+  EXPECT_EQ(refused([&] { (void)model.piece(3); }), said);
+  EXPECT_EQ(refused([&] { (void)model.token_text(3); }), said);
+  EXPECT_EQ(refused([&] { (void)llama::vocabulary_difference(model, target()); }), said);
+  EXPECT_EQ(refused([&] { llama::tokenizer tokenizer(model); }), said);
+  EXPECT_TRUE(model.end_tokens().empty());
+  EXPECT_EQ(model.begin_token(), std::nullopt);
+  // Tokens are all that generation needs.
+  llama::context target_context(model, small()), draft_context(model, small());
+  const std::vector<token_id> prompt{1, 20, 30};
+  EXPECT_EQ(specdec::speculative_generate(target_context, draft_context, prompt, {.max_tokens = 8}).tokens.size(), 8U);
+}
+
 TEST(llama_cpp_model, a_draft_of_another_vocabulary_drafts_through_the_text) {
   llama::context target_context(in_float32("target"), small()), draft_context(in_float32("draft-1k"), small());
   llama::context plain(in_float32("target"), small());

@@ -12,6 +12,7 @@
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
 #include <specdec/testing/exactness.hpp>
+#include <specdec/testing/faulty.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -175,6 +176,76 @@ TEST(llama_cpp_sampler_law, greedy_speculation_with_penalties_is_what_llama_cpp_
     ASSERT_EQ(result.tokens.size(), 50U);
     for (std::size_t i = 0; i < 50; ++i) EXPECT_EQ(result.tokens[i].id, expected[i]) << name << " " << i;
     EXPECT_GT(result.stats.accepted, 3U) << name;
+  }
+}
+
+TEST(llama_cpp_sampler_law, needs_no_dist_at_the_end_of_its_chain) {
+  const auto prompt = some_text(12);
+  llama::context context(in_float32("draft"), small());
+  for (const auto& [name, make] : chains()) {
+    if (name == "greedy") continue;
+    const llama::sampler chain = make(), shorter = make();
+    llama_sampler_free(llama_sampler_chain_remove(shorter.handle(), llama_sampler_chain_n(shorter.handle()) - 1));
+    const auto row_of = [&](const llama::sampler& of) {
+      chain_law law(context, of.handle(), prompt.size());
+      law.truncate(0);
+      return copied(law.decode(prompt, 1).row(0));
+    };
+    EXPECT_EQ(row_of(shorter), row_of(chain)) << name;
+  }
+}
+
+TEST(llama_cpp_sampler_law, at_temperature_0_is_greedy) {
+  const auto prompt = some_text(12);
+  const specdec::generate_options options{.gamma = 4, .max_tokens = 30, .seed = 2};
+  specdec::generate_options greedy = options;
+  greedy.sampling.temperature = 0;
+  llama::context plain(in_float32("target"), small());
+  const auto expected = specdec::autoregressive_generate(plain, prompt, greedy);
+  std::vector<llama::sampler> cold;
+  cold.push_back(llama::sampler(llama_sampler_init_temp(0)));
+  cold.push_back(llama::sampler::chain({llama_sampler_init_temp(0), dist()}));
+  cold.push_back(llama::sampler::chain(
+      {llama_sampler_init_top_k(40), llama_sampler_init_top_p(0.9F, 1), llama_sampler_init_temp(0), dist()}));
+  cold.push_back(llama::sampler::chain({llama_sampler_init_temp_ext(0, 0, 1), llama_sampler_init_min_p(0.1F, 1)}));
+  for (const llama::sampler& chain : cold) {
+    llama::context context(in_float32("target"), small()), draft_context(in_float32("draft"), small());
+    chain_law law(context, chain.handle(), prompt.size());
+    const auto result = specdec::speculative_generate(law, draft_context, prompt, options);
+    ASSERT_EQ(result.tokens.size(), expected.tokens.size());
+    for (std::size_t i = 0; i < result.tokens.size(); ++i) ASSERT_EQ(result.tokens[i].id, expected.tokens[i].id) << i;
+  }
+}
+
+TEST(llama_cpp_sampler_law, goes_on_behind_any_call_of_its_target_that_failed) {
+  using specdec::testing::fault_kind;
+  using faulty = specdec::testing::faulty_model<llama::context&>;
+  const auto prompt = some_text(12);
+  const llama::sampler chain = chains().at("usual")();
+  const auto generate = [&](const specdec::testing::fault& planned, std::size_t& faults) {
+    llama::context context(in_float32("draft"), small()), draft_context(in_float32("draft-mini"), small());
+    faulty target(context, planned);
+    llama::sampler_law<faulty&> law(target, chain.handle(), prompt.size());
+    specdec::session text(law.vocab_size(), {.max_tokens = 24, .seed = 11});
+    text.begin(prompt);
+    specdec::model_drafter drafter(draft_context, specdec::constant{4});
+    while (text.running()) {
+      try {
+        specdec::speculative_generate(text, law, drafter);
+      } catch (const specdec::testing::injected_fault&) {
+      }
+    }
+    faults = target.faults();
+    return std::vector<token_id>(text.tokens().begin(), text.tokens().end());
+  };
+  std::size_t faults = 0;
+  const auto expected = generate({}, faults);
+  for (const auto kind : {fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after}) {
+    std::size_t call = 1;
+    do {
+      ASSERT_EQ(generate({kind, call++}, faults), expected) << to_string(kind) << " in call " << call - 1;
+    } while (faults > 0);
+    EXPECT_GT(call, 15U);
   }
 }
 

@@ -108,6 +108,14 @@ inline llama_context_params small(std::uint32_t capacity = 256) {
   return params;
 }
 
+/// What an abort callback is told: asked so often, it lets a call go on.
+struct patience {
+  static constexpr int endless = 1 << 30;
+  int left = endless;
+
+  static bool exhausted(void* data) { return static_cast<patience*>(data)->left-- <= 0; }
+};
+
 template <class Call>
 std::string message_of(const Call& call) {
   try {

@@ -106,11 +106,6 @@ TEST(llama_cpp_tree_context, nodes_take_room) {
   EXPECT_EQ(context.decode(std::span(text).last(2), 1).size(), 1U);
 }
 
-struct patience {
-  int left;
-  static bool exhausted(void* data) { return static_cast<patience*>(data)->left-- <= 0; }
-};
-
 TEST(llama_cpp_tree_context, a_cancelled_tree_is_forgotten) {
   const auto text = some_text(40);
   llama_context_params params = llama::for_trees(small(), 7);
@@ -120,7 +115,7 @@ TEST(llama_cpp_tree_context, a_cancelled_tree_is_forgotten) {
   const auto tokens = std::span(text).subspan(10, 12);
   (void)other.decode(std::span(text).first(10), 0);
   const auto expected = other.decode_tree(tokens, tree, 12);
-  patience waits{1 << 30};
+  patience waits{patience::endless};
   llama_set_abort_callback(context.handle(), patience::exhausted, &waits);
   for (const int patient : {0, 10, 40, 90}) {
     context.truncate(0);
@@ -130,7 +125,7 @@ TEST(llama_cpp_tree_context, a_cancelled_tree_is_forgotten) {
     ASSERT_GE(context.size(), 10U);
     ASSERT_LE(context.size(), 14U);
     ASSERT_TRUE(std::ranges::equal(context.tokens(), std::span(text).first(context.size())));
-    waits.left = 1 << 30;
+    waits.left = patience::endless;
     context.truncate(10);
     const auto rows = context.decode_tree(tokens, tree, 12);
     for (std::size_t i = 0; i < 12; ++i) {

@@ -67,9 +67,11 @@ class model {
   [[nodiscard]] bool hybrid() const noexcept { return llama_model_is_hybrid(handle()); }
 
   /// The tokens of a text. `add_special` puts a begin token before it and an end token behind it, if the model wants
-  /// them; with `parse_special` control tokens may be spelled in the text. Throws `error` if the text is too long.
+  /// them; with `parse_special` control tokens may be spelled in the text. Throws `error` if the text is too long, and
+  /// as all questions about texts do if the model came without a vocabulary.
   [[nodiscard]] std::vector<token_id> tokenize(std::string_view text, bool add_special = true,
                                                bool parse_special = false) const {
+    require_texts();
     std::vector<token_id> tokens(text.size() + 2);
     const auto encode = [&] {
       return llama_tokenize(vocabulary(), text.data(), static_cast<std::int32_t>(text.size()), tokens.data(),
@@ -92,6 +94,7 @@ class model {
   /// std::invalid_argument if it is not in the vocabulary.
   void append_piece(token_id token, std::string& bytes) const {
     require_token(token, vocab_size(), "a call for its piece");
+    require_texts();
     const std::size_t before = bytes.size();
     std::int32_t length = 16;
     for (;;) {
@@ -109,6 +112,7 @@ class model {
   /// The token as the vocabulary spells it. Throws std::invalid_argument if it is not in the vocabulary.
   [[nodiscard]] std::string token_text(token_id token) const {
     require_token(token, vocab_size(), "a call for its text");
+    require_texts();
     const char* const text = llama_vocab_get_text(vocabulary(), token);
     return text == nullptr ? "" : text;
   }
@@ -136,6 +140,13 @@ class model {
  private:
   explicit model(std::shared_ptr<llama_model> handle) : handle_(std::move(handle)) {
     if (handle_ == nullptr) throw error("specdec::llama_cpp: expected a model; got a null pointer");
+  }
+
+  /// llama.cpp ends the program where it is asked for texts that it does not have.
+  void require_texts() const {
+    if (llama_vocab_type(vocabulary()) != LLAMA_VOCAB_TYPE_NONE) return;
+    throw error("specdec::llama_cpp: expected a model that has a vocabulary with texts; " + description() +
+                " came without");
   }
 
   /// llama.cpp tells a missing file from a broken one in its log alone.
