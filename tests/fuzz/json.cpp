@@ -22,17 +22,21 @@ using fuzz::input;
 using fuzz::refused;
 using fuzz::require;
 
-/// A file of this process, gone with it.
+/// A file of this process, gone with it. Made anew for every text: file systems take care to keep one that is cut to
+/// nothing and written again, and time for it.
 class scratch_file {
  public:
   ~scratch_file() { std::filesystem::remove(path_); }
   const std::filesystem::path& holding(std::string_view text) {
-    std::ofstream file(path_, std::ios::binary | std::ios::trunc);
+    std::ofstream file(made_anew(), std::ios::binary);
     file.write(text.data(), static_cast<std::streamsize>(text.size()));
     require(static_cast<bool>(file.flush()), "a file can be written");
     return path_;
   }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& made_anew() {
+    std::filesystem::remove(path_);
+    return path_;
+  }
 
  private:
   std::filesystem::path path_ = std::filesystem::temp_directory_path() / ("fuzz-json-" + std::to_string(getpid()));
@@ -42,8 +46,9 @@ void read_skip_file(scratch_file& file, std::string_view text) {
   const auto found = fuzz::made<std::runtime_error>([&] { return layer_search::load(file.holding(text)); });
   if (!found) return;
   require(found->skip.layer_count() > 0, "there are layers");
-  layer_search::save(*found, file.path());
-  const layer_search::finding again = layer_search::load(file.path());
+  const std::filesystem::path& saved = file.made_anew();
+  layer_search::save(*found, saved);
+  const layer_search::finding again = layer_search::load(saved);
   require(again.skip == found->skip && again.model == found->model, "what is saved is what is loaded");
   require(again.tokens_per_second == found->tokens_per_second && again.speedup == found->speedup, "to the last bit");
 }
