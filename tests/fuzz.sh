@@ -43,8 +43,22 @@ build() {
     -DSPECDEC_SANITIZE=fuzzer-no-link,address,undefined -DSPECDEC_BASELINE_ONLY=ON &&
     cmake --build "$out/build" --parallel "$jobs" --target "${targets[@]/#/fuzz_}" "${targets[@]/#/libfuzzer_}"
 }
-printf 'Building %d targets with Clang %s\n' "${#targets[@]}" "$version" >&2
-if ! build >"$out/build.log" 2>&1; then
+build_progress() {
+  while sleep 1; do
+    printf '\rBuilding %d targets with Clang %s %s ' "${#targets[@]}" "$version" \
+      "$(grep -o '^\[[0-9]*/[0-9]*\]' "$out/build.log" | tail -n 1)" >&2
+  done
+}
+: >"$out/build.log"
+build_progress &
+progress_pid=$!
+trap 'kill "$progress_pid"' EXIT
+status=0
+build >"$out/build.log" 2>&1 || status=$?
+kill "$progress_pid"
+trap - EXIT
+printf '\n' >&2
+if ((status != 0)); then
   tail -n 50 "$out/build.log" >&2
   exit 1
 fi
