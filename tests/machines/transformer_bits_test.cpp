@@ -29,9 +29,10 @@ TEST(bits, of_the_transformer_are_the_same_everywhere) {
   toy::context context(target_model);
   const auto logits = context.decode(prompt, prompt.size());
   for (std::size_t i = 0; i < prompt.size(); ++i) {
-    for (const float x : logits.row(i)) rows.add(x);
+    const auto row = logits.row(i);
+    for (std::size_t t = 0; t < row.size(); ++t) rows.add(row[t]);
   }
-  EXPECT_EQ(rows.value(), 0x0U);
+  EXPECT_EQ(rows.value(), 0x9bb0265d0a487ad3U);
 
   digest texts;
   for (const double temperature : {0.0, 0.8}) {
@@ -42,7 +43,7 @@ TEST(bits, of_the_transformer_are_the_same_everywhere) {
     for (const auto& token : text.tokens) texts.add(static_cast<std::uint64_t>(token.id));
     texts.add(std::uint64_t{text.stats.accepted});
   }
-  EXPECT_EQ(texts.value(), 0x0U);
+  EXPECT_EQ(texts.value(), 0x3266da36d10124c9U);
 }
 
 }  // namespace
