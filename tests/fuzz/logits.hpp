@@ -39,6 +39,8 @@ class logits {
       // Ties are for the palette; here no two need be alike.
       if (kind == 0 && sizeof(T) >= sizeof(float)) memory_[i] = nudged(memory_[i], random >> 32);
     }
+    // Single ones of any bits, since a palette that has a NaN spoils nearly every row.
+    for (std::size_t i = in.one_in(4) ? in.between(1, 2) : 0; i > 0; --i) memory_[in.below(size_)] = any(in);
   }
 
   /// The same with zeros in some of the rows.
@@ -79,6 +81,16 @@ class logits {
       const auto steps = static_cast<T>(in.bits<std::int8_t>());
       return kind == 2 && in.one_in(4) ? -std::numeric_limits<T>::infinity() : steps / (kind == 0 ? T{8} : T{1});
     }
+  }
+  /// Any bits; every other time such as make no finite number.
+  static T any(input& in) {
+    using word = std::conditional_t<sizeof(T) == sizeof(float), std::uint32_t, std::uint16_t>;
+    static_assert(sizeof(T) == sizeof(word));
+    constexpr word exponent = std::is_same_v<T, float>              ? 0x7F800000
+                              : std::is_same_v<T, specdec::float16> ? 0x7C00
+                                                                    : 0x7F80;
+    const word bits = in.bits<word>();
+    return std::bit_cast<T>(static_cast<word>(in.below(2) == 0 ? bits : bits | exponent));
   }
   template <class Real>
   static Real nudged(Real x, std::uint64_t random) {
