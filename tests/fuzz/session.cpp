@@ -77,11 +77,11 @@ generate_options any_options(input& in) {
   options.min_tokens = in.one_in(4) ? in.below(8) : 0;
   options.seed = in.bits<std::uint8_t>();
   options.detokenize = detokenize;
-  for (std::size_t i = in.below(8) > 4 ? in.below(3) : 0; i > 0; --i) {
+  for (std::size_t i = in.below(8) > 2 ? in.below(3) : 0; i > 0; --i) {
     options.stop_sequences.push_back(tokens_of(in, 1, 3));
   }
   constexpr const char* texts[] = {"ab", "aba", "bb", "\xc3\xa9", "cd", "abcabc"};
-  for (std::size_t i = in.below(8) > 4 ? in.below(3) : 0; i > 0; --i) options.stop_texts.push_back(texts[in.below(6)]);
+  for (std::size_t i = in.below(8) > 2 ? in.below(3) : 0; i > 0; --i) options.stop_texts.push_back(texts[in.below(6)]);
   options.top_log_probabilities = in.below(3);
   if (in.one_in(4)) options.log_probabilities = specdec::log_probability_of::model;
   return options;
@@ -170,6 +170,9 @@ class explorer {
         break;
       case 9:
         restore_anything();
+        break;
+      case 10:
+        restore_other_state();
         break;
       default:
         if (session_.running()) round();
@@ -340,6 +343,52 @@ class explorer {
     }
     seal(body);
     restore(body);
+  }
+
+  /// A snapshot of a state with some of its parts changed, which may then contradict each other.
+  void restore_other_state() {
+    const generate_options& options = session_.options();
+    specdec::session_state state = specdec::from_bytes(session_.snapshot(), vocab_size, options);
+    for (std::size_t changes = in_.between(1, 2); changes > 0; --changes) {
+      switch (in_.below(10)) {
+        case 0:
+          state.prompt_size += in_.below(5) - 2;
+          break;
+        case 1:
+          state.status = static_cast<session_status>(in_.below(11));
+          break;
+        case 2:
+          state.fault = static_cast<specdec::row_fault>(in_.below(8));
+          break;
+        case 3:
+          state.stop_index = in_.below(4);
+          break;
+        case 4:
+          state.committed.push_back(static_cast<token_id>(in_.below(vocab_size + 1)));
+          break;
+        case 5:
+          if (!state.committed.empty()) state.committed.pop_back();
+          break;
+        case 6: {
+          const std::size_t from_end = state.waiting.size() + 1;
+          const bool is_there = from_end <= state.committed.size();
+          const token_id before = is_there ? state.committed[state.committed.size() - from_end] : 0;
+          state.waiting.insert(state.waiting.begin(), {.id = before});
+          state.waiting_top.resize(state.waiting.size() * options.top_log_probabilities);
+          break;
+        }
+        case 7:
+          if (!state.waiting.empty()) state.waiting.erase(state.waiting.begin());
+          break;
+        case 8:
+          state.waiting_top.resize(in_.below(6));
+          break;
+        default:
+          state.stats.rounds += in_.below(3);
+          state.stats.accepted_at.resize(in_.below(4));
+      }
+    }
+    restore(specdec::to_bytes(state, vocab_size, options));
   }
 
   /// The header of a snapshot with anything behind it, or any bytes at all.

@@ -104,6 +104,18 @@ struct handed_on {
   }
 };
 
+/// A pattern is followed wherever it comes, whatever came before.
+void follow(const std::vector<token_id>& pattern, const ::tokens& stream) {
+  specdec::pattern_follower follower(pattern);
+  const std::vector<::tokens> alone{pattern};
+  ::tokens before;
+  for (const token_id token : stream) {
+    before.push_back(token);
+    require(follower.push(token) == ended(alone, before).has_value(), "a pattern is found wherever it ends");
+    require(follower.matched() == held(alone, before), "and so is its beginning");
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -156,6 +168,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             "the rest waits");
     stopped = stopped || last;
   }
+  for (std::size_t more = 0; more < 32 && !in.empty(); ++more) text.push_back(asked.any_token(in));
+  for (const tokens& sequence : asked.sequences) follow(sequence, text);
   return 0;
 }
 
