@@ -249,6 +249,26 @@ TEST(llama_cpp_sampler_law, goes_on_behind_any_call_of_its_target_that_failed) {
   }
 }
 
+TEST(llama_cpp_sampler_law, forgets_a_text_that_was_taken_back_by_a_call_that_failed) {
+  using faulty = specdec::testing::faulty_model<llama::context&>;
+  const auto text = some_text(24);
+  auto other = text;
+  std::fill(other.begin() + 12, other.end(), token_id{77});
+  const llama::sampler chain = llama::sampler::chain({llama_sampler_init_penalties(4096, 64, 1.5F, 0.5F, 0), dist()});
+  llama::context plain(in_float32("draft"), small()), context(in_float32("draft"), small());
+  chain_law right(plain, chain.handle(), 2);
+  const auto expected = copied(right.decode(other, 1).row(0));
+  faulty target(context);
+  llama::sampler_law<faulty&> law(target, chain.handle(), 2);
+  (void)law.decode(text, 0);
+  law.truncate(20);
+  target.arm({specdec::testing::fault_kind::throw_after, 1});
+  EXPECT_THROW(law.truncate(12), specdec::testing::injected_fault);
+  ASSERT_EQ(law.size(), 12U);
+  const auto row = copied(law.decode(std::span(other).last(12), 1).row(0));
+  for (std::size_t t = 0; t < row.size(); ++t) ASSERT_NEAR(row[t], expected[t], 1e-3) << t;
+}
+
 TEST(llama_cpp_sampler_law, texts_of_a_grammar_are_texts_of_the_grammar) {
   const char* rules = "root ::= \" one\" | \" two\" (\" three\" | \" four\")+ \".\"";
   const auto prompt = target().tokenize("Count:");

@@ -107,6 +107,7 @@ class sampler_law {
   rows decode(std::span<const token_id> tokens, std::size_t count) {
     require_rows(target_.size() + tokens.size(), count);
     nodes_.clear();
+    forget_lost_text();
     source_.emplace(target_.decode(tokens, count));
     return begin_rows(0, count);
   }
@@ -116,6 +117,7 @@ class sampler_law {
                    std::size_t count) requires DecodesTrees<wrapped> {
     const std::size_t text = tokens.size() - std::min(parents.size(), tokens.size());
     require_rows(target_.size() + text, count - std::min(count, parents.size()));
+    forget_lost_text();
     try {
       source_.emplace(target_.decode_tree(tokens, parents, count));
     } catch (...) {
@@ -350,6 +352,11 @@ class sampler_law {
     base_size_ = from_;
     ahead_ = base_.clone();
     ahead_tokens_.clear();
+  }
+
+  /// A truncation that threw may have been made all the same; then the base is of a text that is gone.
+  void forget_lost_text() {
+    if (base_size_ > std::max(target_.size(), from_)) go_to_start();
   }
 
   /// Takes the committed text's first n tokens into the base, so that going back to them does not begin with the
