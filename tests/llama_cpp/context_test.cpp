@@ -87,6 +87,28 @@ TEST(llama_cpp_context, refers_to_a_context_of_the_callers) {
   llama_free(own);
 }
 
+TEST(llama_cpp_context, notices_that_somebody_else_uses_its_sequence) {
+  llama_context* const own = llama_init_from_model(in_float32("draft").handle(), small());
+  ASSERT_NE(own, nullptr);
+  const auto text = some_text(12);
+  {
+    llama::context first(own);
+    const auto row = copied(first.decode(text, 1).row(0));
+    llama::context second(own);
+    (void)second.decode(std::span(text).first(3), 1);
+    first.truncate(11);
+    EXPECT_EQ(message_of([&] { (void)first.decode(std::span(text).last(1), 1); }),
+              "specdec::llama_cpp: expected sequence 0 to hold 11 tokens; it holds 3: somebody else has used it");
+    // It takes its place again, and then the other has lost its own.
+    EXPECT_TRUE(std::ranges::equal(first.tokens(), std::span(text).first(11)));
+    EXPECT_LE(distance(copied(first.decode(std::span(text).last(1), 1).row(0)), row), rounding);
+    EXPECT_NE(
+        message_of([&] { (void)second.decode(std::span(text).last(1), 1); }).find("to hold 3 tokens; it holds 12"),
+        std::string::npos);
+  }
+  llama_free(own);
+}
+
 TEST(llama_cpp_context, may_be_moved) {
   llama::context first(in_float32("target"), small());
   const auto text = some_text(12);

@@ -79,8 +79,15 @@ class sequence {
   }
 
   /// To be called before a call: makes room for `count` tokens, and saves the state if it may be wanted back. Throws
-  /// `error` if it cannot be saved.
+  /// `error` if it cannot be saved, and if the memory does not end where it did, since somebody else has used it: then
+  /// it is cleared, so that the text may go on.
   void prepare(std::size_t count) {
+    if (const auto end = static_cast<std::size_t>(llama_memory_seq_pos_max(memory(), id_) + 1); end != held_) {
+      const std::size_t held = held_;
+      clear_memory();
+      throw error("specdec::llama_cpp: expected sequence " + std::to_string(id_) + " to hold " + std::to_string(held) +
+                  " tokens; it holds " + std::to_string(end) + ": somebody else has used it");
+    }
     reserve_at_least(tokens_, tokens_.size() + count);
     const std::size_t apart = options_.back == rollback::bounded ? 64 : 1;
     const std::size_t last = saved_count_ == 0 ? 0 : saved_[saved_count_ - 1].size;
