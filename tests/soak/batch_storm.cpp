@@ -45,6 +45,7 @@ struct member {
   text_session text;
   transcript told;
   std::size_t turns = 0;
+  std::size_t size_joined = 0;  ///< of the text when it joined
   bool is_in = false;
   bool is_done = false;
 };
@@ -84,6 +85,7 @@ class crowd {
       if (batch_.size() > 0 && chance_.once_in(2)) continue;
       batch_.join(one->text);
       one->is_in = true;
+      one->size_joined = one->text.tokens().size();
     }
   }
 
@@ -109,7 +111,8 @@ class crowd {
       if (one.go_on()) return;
       one.is_done = true;
       leave(one);
-    } else if (may_leave_ && chance_.once_in(8)) {
+    } else if (may_leave_ && one.text.tokens().size() > one.size_joined && chance_.once_in(8)) {
+      // Before it has grown it is still being read, and whoever comes in its place may undo that: it would never end.
       leave(one);
       move_house(one.text, chance_, one.fresh);
       one.text.resume();
@@ -154,13 +157,14 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
   const bool may_leave = !how.by->learns || std::all_of(how.texts.begin(), how.texts.end(),
                                                         [&](const auto& t) { return how.is_plain(t); });
 
+  constexpr std::size_t calls_of_round = 8;
   weather now(chance, false);
   if (how.by->name == "rejection" && chance.once_in(2)) {
     faulty_batch draft(toy::batch(models.pair.draft->model, sequences));
     specdec::batch_model_drafter drafter(draft, specdec::constant{how.gamma}, {.top = how.settings.draft_top});
     const auto rise = [&] {
-      now.spoil(target);
-      now.spoil(draft);
+      now.spoil(target, calls_of_round);
+      now.spoil(draft, calls_of_round);
     };
     run_crowd(target, drafter, members, may_leave, chance, rise,
               [&] { return target.faults() > 0 || draft.faults() > 0; });
@@ -170,8 +174,8 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
     };
     specdec::separate_drafters drafter(sequences, make);
     const auto rise = [&] {
-      now.spoil(target);
-      for (const auto& one : benches) now.spoil(one->draft);
+      now.spoil(target, calls_of_round);
+      for (const auto& one : benches) now.spoil(one->draft, calls_of_round);
     };
     run_crowd(target, drafter, members, may_leave, chance, rise, [&] {
       return target.faults() > 0 ||

@@ -43,7 +43,8 @@ class weather {
     spoil(models.target);
     spoil(models.draft);
   }
-  void spoil(specdec::testing::fault_injector& model) { model.arm(draw_fault()); }
+  /// Lets a model fail at one of its next calls, or not.
+  void spoil(specdec::testing::fault_injector& model, std::size_t calls = 40) { model.arm(draw_fault(calls)); }
 
   /// Whether there was a reason for an exception.
   [[nodiscard]] bool explains(const bench& models) const {
@@ -53,8 +54,8 @@ class weather {
   trap sink_throws, sink_stops, asked;
 
  private:
-  fault draw_fault() {
-    fault drawn{fault_kind::none, 1 + chance_->some(40), false, chance_->some(5)};
+  fault draw_fault(std::size_t calls) {
+    fault drawn{fault_kind::none, 1 + chance_->some(calls), false, chance_->some(5)};
     if (chance_->once_in(2)) {
       // Swapped rows nobody could notice.
       drawn.kind = chance_->one_of({fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after,
