@@ -116,10 +116,11 @@ while ((${#status_of[@]} < ${#targets[@]})); do
     waiting=("${waiting[@]:1}")
     corpora=("$(corpus_of "$target")" "$out/seeds/$target")
     [[ ! -d tests/fuzz/corpus/$target ]] || corpora+=("tests/fuzz/corpus/$target")
-    # No input here needs much memory; a small file that asks for much is a fault.
-    nice "$programs/libfuzzer_$target" -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 \
-      -malloc_limit_mb=128 -close_fd_mask=1 -print_final_stats=1 -artifact_prefix="$(crashes_of "$target")/" \
-      "${corpora[@]}" </dev/null >"$(log_of "$target")" 2>&1 &
+    # No input here needs much memory; a small file that asks for much is a fault. None takes more than milliseconds
+    # either, but time is told by the clock, and a busy machine may hold a process back for seconds.
+    nice "$programs/libfuzzer_$target" -max_total_time="$seconds" -max_len=4096 -timeout=120 -report_slow_units=120 \
+      -rss_limit_mb=2048 -malloc_limit_mb=128 -close_fd_mask=1 -print_final_stats=1 \
+      -artifact_prefix="$(crashes_of "$target")/" "${corpora[@]}" </dev/null >"$(log_of "$target")" 2>&1 &
     target_of[$!]=$target
   done
   for pid in "${!target_of[@]}"; do
