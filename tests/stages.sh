@@ -68,7 +68,8 @@ preset() {
   need $(packages_of "$whole")
   case $name in quick | gcc | clang | sanitize) bring_llama_cpp ;; esac
   quietly cmake --preset "$whole" "${llama_options[@]}"
-  quietly cmake --build --preset "$name" --parallel "$jobs"
+  # All that is wrong is shown, not only the first.
+  quietly cmake --build --preset "$name" --parallel "$jobs" -- -k 0
   ctest --preset "$tests" --parallel "$jobs" "${arguments[@]}" 2>&1 | tee "$logs/$stage.tests" || status=$?
   count_tests "build/$whole/Testing/Temporary/LastTest.log"
   return "$status"
