@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 source tests/stages.sh
 
 stages=(
-  "quick      everything, built fast: GCC, C++20, warnings are errors"
+  "quick      everything, built fast: Clang, C++20, warnings are errors"
   "gcc        everything, as users compile it: GCC, optimised, every instruction set"
   "scalar     library and transformer again, SPECDEC_ISA=scalar"
   "sse2       library and transformer again, SPECDEC_ISA=baseline"

@@ -36,7 +36,7 @@ quietly() {
 # The compiler and the tools of a preset, besides what every preset needs.
 packages_of() {
   case $1 in
-    clang) echo clang ;;
+    quick | clang) echo clang ;;
     sanitize | threads) echo clang libclang-rt-dev ;;
     clang-*) echo "$1" ;;
     libcxx) echo clang-19 libc++-19-dev libc++abi-19-dev ;;
