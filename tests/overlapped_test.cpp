@@ -570,13 +570,14 @@ TEST(overlapped, allocates_nothing_once_warm) {
     specdec::background_thread second;
     specdec::session text(100, {.max_tokens = 600, .sampling = {temperature}, .seed = 1});
     text.begin(prompt);
+    // A draft that is cancelled, as happens if the second thread is late, ends by an exception.
+    const std::size_t cancelling = counting_new::counts_exceptions() ? 1 : 0;
     std::size_t before = 0;
     specdec::overlapped_generate(text, target, ahead, second, [&](const specdec::outcome& out) {
-      const std::size_t now = counting_new::allocations();
       if (out.round > 30) {
-        EXPECT_EQ(now, before) << out.round;
+        EXPECT_LE(counting_new::allocations(), before + cancelling) << out.round;
       }
-      before = now;
+      before = counting_new::allocations();
     });
     EXPECT_GT(text.stats().rounds, 60U);
   }

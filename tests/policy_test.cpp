@@ -132,8 +132,9 @@ void hold_round(Policy& policy, const std::vector<double>& probabilities, std::s
 double fitted_as_in_transformers(const std::vector<double>& probabilities, const std::vector<int>& matches) {
   std::vector<std::size_t> order(probabilities.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return probabilities[a] > probabilities[b]; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return probabilities[a] != probabilities[b] ? probabilities[a] > probabilities[b] : a < b;
+  });
   std::vector<double> fps, tps, thresholds;
   double positives = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {

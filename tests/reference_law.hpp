@@ -48,7 +48,8 @@ inline std::vector<double> reference_law(std::vector<double> logits, std::span<c
 
   std::vector<std::size_t> order(logits.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return logits[a] > logits[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](auto a, auto b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   if (params.temperature == 0) {
     std::vector<double> p(logits.size(), 0.0);
     p[order.front()] = 1;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "../soak/memory.hpp"
+#include "../counting_new.hpp"
 
 namespace faults {
 
@@ -115,7 +115,7 @@ class trial {
   std::optional<std::size_t> operator()(std::size_t part, const fault& planned) {
     std::size_t struck = 0;
     std::string wrong;
-    const auto before = soak::live_heap();
+    const auto before = counting_new::live();
     {
       const auto tried = of_->begin();
       fault_injector& model = *tried->models()[part];
@@ -125,7 +125,7 @@ class trial {
                                                        : judge_once(*tried, part, planned, struck);
     }
     // A complaint may have memory of its own.
-    if (wrong.empty()) counts_->leaked_bytes += soak::live_heap().bytes - before.bytes;
+    if (wrong.empty()) counts_->leaked_bytes += counting_new::live().bytes - before.bytes;
     if (struck == 0) return std::nullopt;
     ++counts_->tried;
     if (!wrong.empty()) {

@@ -11,14 +11,14 @@ double mebibytes(double bytes) { return bytes / (1 << 20); }
 
 ledger::ledger(const workplace& models, std::span<const method> methods, std::uint64_t seed)
     : models_(models), methods_(methods), seed_(seed), accounts_(methods.size()), resident_at_start_(resident_bytes()) {
-  at_start_ = live_heap();
+  at_start_ = counting_new::live();
 }
 
 std::optional<std::string> ledger::play(std::uint32_t number) {
   std::vector<std::string> wrong;
   std::string description;
   const auto left_behind = [&](bool is_entered) {
-    const heap before = live_heap();
+    const counting_new::heap before = counting_new::live();
     {
       const episode played = play_episode(models_, methods_, seed_, number);
       if (is_entered) {
@@ -26,18 +26,18 @@ std::optional<std::string> ledger::play(std::uint32_t number) {
         if (!played.divergences.empty()) {
           wrong = played.divergences;
           description = played.description;
-          return heap{};
+          return counting_new::heap{};
         }
       }
     }
-    const heap after = live_heap();
-    return heap{after.blocks - before.blocks, after.bytes - before.bytes};
+    const counting_new::heap after = counting_new::live();
+    return counting_new::heap{after.blocks - before.blocks, after.bytes - before.bytes};
   };
-  const heap first = left_behind(true);
+  const counting_new::heap first = left_behind(true);
   if (first.blocks != 0 && wrong.empty()) {
     kept_.blocks += first.blocks;
     kept_.bytes += first.bytes;
-    const heap again = left_behind(false);
+    const counting_new::heap again = left_behind(false);
     if (again.blocks > 0) {
       ++failures_;
       wrong.push_back(
@@ -84,7 +84,7 @@ std::string ledger::table() const {
     }
   }
   line("all", all);
-  const heap now = live_heap();
+  const counting_new::heap now = counting_new::live();
   text += fmt::format(
       "\n{} episodes, {} tokens compared, {} divergences\n"
       "live heap: {:.2f} MiB at the start, {:.2f} at the end; {} blocks of {} bytes in all were kept for good, by "

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../counting_new.hpp"
 #include "episode.hpp"
 #include "memory.hpp"
 
@@ -57,8 +58,8 @@ class ledger {
   std::uint64_t compared_ = 0;
   std::size_t failures_ = 0;
   std::vector<std::array<account, driver_count>> accounts_;
-  heap kept_;  ///< what first times have filled
-  heap at_start_;
+  counting_new::heap kept_;  ///< what first times have filled
+  counting_new::heap at_start_;
   std::size_t resident_at_start_;
   resident_trend resident_;
 };

@@ -2,22 +2,13 @@
 #define SOAK_MEMORY_HPP
 
 /// @file
-/// What memory the process has, and whether it grows.
+/// How much memory the process has, and whether it grows.
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
 namespace soak {
-
-/// What is live of what operator new gave; counted by live_heap.cpp, which must be linked.
-struct heap {
-  long long blocks = 0;
-  long long bytes = 0;
-
-  friend bool operator==(const heap&, const heap&) = default;
-};
-[[nodiscard]] heap live_heap() noexcept;
 
 /// The resident set, in bytes; 0 where the system does not tell.
 [[nodiscard]] std::size_t resident_bytes();
