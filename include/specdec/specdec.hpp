@@ -11,6 +11,7 @@
 #include "decode/clock.hpp"
 #include "decode/delivery.hpp"
 #include "decode/detokenizer.hpp"
+#include "decode/draft_ends.hpp"
 #include "decode/emission.hpp"
 #include "decode/generate.hpp"
 #include "decode/held_tokens.hpp"

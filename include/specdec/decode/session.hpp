@@ -26,6 +26,7 @@
 #include "../verify/rejection.hpp"
 #include "../verify/verdict.hpp"
 #include "delivery.hpp"
+#include "draft_ends.hpp"
 #include "emission.hpp"
 #include "held_tokens.hpp"
 #include "options.hpp"
@@ -80,7 +81,7 @@ class session {
         law_(vocab_size, options.sampling, {options.end_tokens, options.min_tokens}, options.mask),
         delivery_({options.stop_sequences, options.stop_texts}, options.top_log_probabilities),
         emission_(options.top_log_probabilities),
-        probe_(delivery_.watch()) {
+        ends_(delivery_.watch()) {
     if constexpr (std::same_as<Randomness, philox>) {
       options_.seed = chance_.seed();
       options_.stream = chance_.stream();
@@ -403,7 +404,7 @@ class session {
   [[nodiscard]] decode_plan plan_behind(const draft& drafted, std::size_t shared) {
     SPECDEC_ASSERT(running());
     drafted.require_fit(request(), law_.vocab_size());
-    find_ends(drafted);
+    ends_.find(drafted, law_.ends(), delivery_.watch(), options_.detokenize);
     open_ = {&drafted, false};
     const std::size_t rows = drafted.size() + 1;
     const std::size_t held = std::min(shared, committed_.size() - 1);
@@ -420,35 +421,8 @@ class session {
     emission_.reserve(rows);
     delivery_.reserve(rows, 0);
     statistics_.reserve(drafted.size());
-    law_.begin_round(tokens(), prompt_size_, drafted, view_of(ended_));
+    law_.begin_round(tokens(), prompt_size_, drafted, ends_.nodes());
     return {held, view_of(feed_), view_of(parents_), rows, !drafted.is_chain()};
-  }
-
-  /// Finds the drafted tokens with which, or before which, the text ends: what the models say behind them does not
-  /// matter, and may be unusable.
-  void find_ends(const draft& drafted) {
-    ended_.assign(drafted.size() + 1, 0);
-    for (node_id node = 1; node <= drafted.size(); ++node) {
-      ended_[node] = ended_[drafted.parent(node)] != 0 || law_.ends().ends(drafted.token(node)) ? 1 : 0;
-    }
-    if (!delivery_.watch().watches()) return;
-    for (node_id node = 1; node <= drafted.size(); ++node) {
-      if (drafted.first_child(node) == no_node) find_stops(drafted, node);
-    }
-  }
-
-  /// Follows one path of the draft to its end.
-  void find_stops(const draft& drafted, node_id last) {
-    drafted_path_.resize(drafted.depth(last));
-    for (node_id node = last; node != root; node = drafted.parent(node)) drafted_path_[drafted.depth(node) - 1] = node;
-    probe_ = delivery_.watch();
-    bool stopped = false;
-    for (const node_id node : drafted_path_) {
-      drafted_bytes_.clear();
-      if (options_.detokenize) options_.detokenize(drafted.token(node), drafted_bytes_);
-      stopped = stopped || probe_.push(drafted.token(node), drafted_bytes_).has_value();
-      if (stopped) ended_[node] = 1;
-    }
   }
 
   /// The round is judged: what is left to do cannot fail.
@@ -519,10 +493,7 @@ class session {
   std::vector<token_id> feed_;
   std::vector<node_id> parents_;
   emission emission_;
-  std::vector<std::uint8_t> ended_;  ///< whether the text has ended at each node of the draft
-  std::vector<node_id> drafted_path_;
-  std::string drafted_bytes_;
-  stop_watch probe_;
+  draft_ends ends_;
 };
 
 }  // namespace specdec::inline SPECDEC_ABI
