@@ -18,6 +18,7 @@
 #include <specdec/specdec.hpp>
 #include <widened_file.hpp>
 
+#include "message_of.hpp"
 #include "transformer_gguf_writer.hpp"
 #include "transformer_support.hpp"
 
@@ -27,7 +28,6 @@ using specdec::token_id;
 using toy::gguf_file;
 using toy::tensor_type;
 using toy_test::bits_of;
-using toy_test::message_of;
 using toy_test::tiny_model;
 
 constexpr std::size_t vocabulary = 50;

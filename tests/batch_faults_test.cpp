@@ -17,6 +17,7 @@
 #include "batches.hpp"
 #include "company.hpp"
 #include "laws.hpp"
+#include "message_of.hpp"
 
 namespace {
 
@@ -135,16 +136,6 @@ TEST(batch, a_sink_stops_or_fails_its_own_text) {
   EXPECT_EQ(texts[0].generated().size(), 10U);
   EXPECT_EQ(texts[1].status(), session_status::stopped);
   EXPECT_EQ(texts[1].generated().size(), 6U);
-}
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
 }
 
 TEST(batch, misuse_is_refused) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "gguf.hpp"
+#include "message_of.hpp"
 #include "model.hpp"
 #include "tokenizer.hpp"
 #include "transformer_reference.hpp"
@@ -53,16 +54,6 @@ bits copied(const specdec::logits_view<float>& rows) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (std::size_t t = 0; t < rows.row(i).size(); ++t) result.push_back(std::bit_cast<std::uint32_t>(rows.row(i)[t]));
   return result;
-}
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
 }
 
 /// Masks of many kinds: early exits, one kind of block, single blocks, alternating ones.

@@ -17,6 +17,7 @@
 #include "batch.hpp"
 #include "batches.hpp"
 #include "gguf.hpp"
+#include "message_of.hpp"
 #include "model.hpp"
 #include "transformer_gguf_writer.hpp"
 #include "transformer_support.hpp"
@@ -27,7 +28,6 @@ using specdec::sequence_feed;
 using specdec::token_id;
 using toy::weight_format;
 using toy_test::bits_of;
-using toy_test::message_of;
 using toy_test::random_tokens;
 using toy_test::row_bits;
 using tokens = std::vector<token_id>;

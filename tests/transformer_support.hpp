@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <exception>
 #include <optional>
 #include <random>
 #include <span>
@@ -35,16 +34,6 @@ std::vector<row_bits> bits_of(const Rows& rows) {
     for (std::size_t t = 0; t < rows.row(i).size(); ++t)
       copies[i].push_back(std::bit_cast<std::uint32_t>(rows.row(i)[t]));
   return copies;
-}
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
 }
 
 inline std::vector<token_id> random_tokens(std::size_t count, std::size_t vocabulary, std::minstd_rand& random) {

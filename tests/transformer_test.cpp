@@ -17,6 +17,7 @@
 
 #include "gguf.hpp"
 #include "half.hpp"
+#include "message_of.hpp"
 #include "model.hpp"
 #include "thread_pool.hpp"
 #include "tokenizer.hpp"
@@ -195,30 +196,30 @@ TEST(gguf, reads_values_of_every_type) {
   EXPECT_EQ(nested[0].numbers(), std::vector<double>{9});
   EXPECT_EQ(nested[1].strings(), std::vector<std::string_view>{"deep"});
   EXPECT_FALSE(file.find<bool>("absent"));
-  EXPECT_EQ(toy_test::message_of([&] { static_cast<void>(file.get<bool>("absent")); }),
+  EXPECT_EQ(message_of([&] { static_cast<void>(file.get<bool>("absent")); }),
             "test.gguf: expected the metadata key 'absent', found none");
-  EXPECT_EQ(toy_test::message_of([&] { static_cast<void>(file.get<std::uint64_t>("i64")); }),
+  EXPECT_EQ(message_of([&] { static_cast<void>(file.get<std::uint64_t>("i64")); }),
             "test.gguf: expected 'i64' to be a non-negative integer, got a value of type int64");
-  EXPECT_EQ(toy_test::message_of([&] { static_cast<void>(file.get<toy::gguf_array>("names").numbers()); }),
+  EXPECT_EQ(message_of([&] { static_cast<void>(file.get<toy::gguf_array>("names").numbers()); }),
             "expected an array of numbers, got one of string");
 }
 
 TEST(gguf, a_missing_file_is_named) {
-  EXPECT_EQ(toy_test::message_of([] { gguf_file("no/such/file.gguf"); }), "no/such/file.gguf: expected a GGUF file, found none");
-  EXPECT_NE(toy_test::message_of([] { gguf_file{models}; }).find("not a regular file"), std::string::npos);
+  EXPECT_EQ(message_of([] { gguf_file("no/such/file.gguf"); }), "no/such/file.gguf: expected a GGUF file, found none");
+  EXPECT_NE(message_of([] { gguf_file{models}; }).find("not a regular file"), std::string::npos);
 }
 
 TEST(gguf, a_tensor_beyond_the_end_is_named) {
   const auto bytes = tiny_model({}).bytes();
   const std::size_t size = bytes.size() - 64;
-  const std::string message = toy_test::message_of([&] { gguf_file(std::span(bytes).first(size), "x.gguf"); });
+  const std::string message = message_of([&] { gguf_file(std::span(bytes).first(size), "x.gguf"); });
   EXPECT_TRUE(message.starts_with("x.gguf: tensor 'blk.1.ffn_down.weight' needs 6528 bytes at ")) << message;
   EXPECT_TRUE(message.ends_with("but the file ends at " + std::to_string(size))) << message;
 }
 
 TEST(gguf, hostile_headers_are_refused) {
   const auto refusal = [](const toy_test::byte_writer& bytes) {
-    return toy_test::message_of([&] { gguf_file(bytes.bytes(), "x.gguf"); });
+    return message_of([&] { gguf_file(bytes.bytes(), "x.gguf"); });
   };
   const auto start = [](std::uint64_t tensors, std::uint64_t keys) {
     toy_test::byte_writer bytes;
@@ -407,7 +408,7 @@ TEST(tokenizer, honours_token_types) {
 
 TEST(tokenizer, inconsistent_vocabularies_are_refused) {
   const auto refusal = [](const gguf_writer& writer) {
-    return toy_test::message_of([&] { toy::tokenizer tokenizer(parsed(writer)); });
+    return message_of([&] { toy::tokenizer tokenizer(parsed(writer)); });
   };
   EXPECT_NE(refusal({}).find("expected the metadata key 'tokenizer.ggml.model'"), std::string::npos);
   EXPECT_NE(refusal(gguf_writer().value("tokenizer.ggml.model", std::string_view("gpt2"))).find("got 'gpt2'"),
@@ -555,7 +556,7 @@ TEST(model, bits_are_the_same_on_every_platform) {
 
 TEST(model, unknown_instruction_sets_are_refused) {
   const toy_test::forced_tier forced("avx9");
-  EXPECT_EQ(toy_test::message_of([] { static_cast<void>(toy::kernels::choose()); }),
+  EXPECT_EQ(message_of([] { static_cast<void>(toy::kernels::choose()); }),
             "TOY_ISA: expected baseline, avx2 or avx512, got 'avx9'");
 }
 
@@ -627,7 +628,7 @@ TEST(context, errors_say_what_came_and_change_nothing) {
   const std::vector<token_id> tokens{1, 300, 301};
   const auto expected = all_logits(context, tokens);
   const auto refusal = [&](std::vector<token_id> given, std::size_t rows) {
-    return toy_test::message_of([&] { static_cast<void>(context.decode(given, rows)); });
+    return message_of([&] { static_cast<void>(context.decode(given, rows)); });
   };
   EXPECT_EQ(refusal({1, 4096}, 1), "toy::context::decode: expected tokens in 0..4095, got 4096 at index 1");
   EXPECT_EQ(refusal({-1}, 1), "toy::context::decode: expected tokens in 0..4095, got -1 at index 0");
@@ -635,9 +636,9 @@ TEST(context, errors_say_what_came_and_change_nothing) {
   EXPECT_EQ(refusal(some_tokens(8, 4096), 1),
             "toy::context::decode: expected at most 7 tokens, the room left of 10, got 8");
   EXPECT_THROW(static_cast<void>(context.decode(some_tokens(8, 4096), 1)), std::length_error);
-  EXPECT_EQ(toy_test::message_of([&] { context.truncate(4); }),
+  EXPECT_EQ(message_of([&] { context.truncate(4); }),
             "toy::context::truncate: expected at most the context's 3 tokens, got 4");
-  EXPECT_EQ(toy_test::message_of([&] { toy::context too_long(model, 513); }),
+  EXPECT_EQ(message_of([&] { toy::context too_long(model, 513); }),
             "toy::context: expected a capacity of at most the model's context length 512, got 513");
   EXPECT_EQ(context.size(), 3u);
   EXPECT_EQ(context.decode({}, 0).size(), 0u);
@@ -671,7 +672,7 @@ TEST(context, can_be_moved) {
 }
 
 TEST(model, files_that_do_not_fit_are_refused) {
-  const auto refusal = [](const gguf_writer& writer) { return toy_test::message_of([&] { model loaded(parsed(writer)); }); };
+  const auto refusal = [](const gguf_writer& writer) { return message_of([&] { model loaded(parsed(writer)); }); };
   EXPECT_EQ(refusal(tiny_model({})), "no exception");
   EXPECT_EQ(refusal({}), "test.gguf: expected the metadata key 'general.architecture', found none");
   EXPECT_NE(refusal(gguf_writer().value("general.architecture", std::string_view("gpt2"))).find("got 'gpt2'"),
@@ -687,7 +688,7 @@ TEST(model, files_that_do_not_fit_are_refused) {
             std::string::npos);
   gguf_writer narrow;
   narrow.tensor("output_norm.weight", {3}, toy::tensor_type::float32, {1, 1, 1});
-  EXPECT_EQ(toy_test::message_of([&] {
+  EXPECT_EQ(message_of([&] {
               const std::size_t shape[] = {4};
               static_cast<void>(parsed(narrow).tensor("output_norm.weight", shape));
             }),

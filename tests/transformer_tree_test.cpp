@@ -16,6 +16,7 @@
 
 #include "counting_new.hpp"
 #include "gguf.hpp"
+#include "message_of.hpp"
 #include "model.hpp"
 #include "transformer_gguf_writer.hpp"
 #include "transformer_support.hpp"
@@ -29,7 +30,6 @@ using toy::context;
 using toy::weight_format;
 using toy_test::bits_of;
 using toy_test::joined;
-using toy_test::message_of;
 using toy_test::random_tokens;
 using toy_test::row_bits;
 using toy_test::tiny_model;

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -19,6 +18,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "../message_of.hpp"
 
 namespace llama_test {
 
@@ -115,16 +116,6 @@ struct patience {
 
   static bool exhausted(void* data) { return static_cast<patience*>(data)->left-- <= 0; }
 };
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 /// The tokens of a text of English, as many as are wanted.
 inline std::vector<token_id> some_text(std::size_t count) {
