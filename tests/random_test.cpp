@@ -37,6 +37,24 @@ TEST(philox, every_part_of_the_key_changes_the_number) {
   EXPECT_EQ(seen.size(), keys.size() + 3);
 }
 
+TEST(philox, every_bit_of_a_round_and_a_place_changes_the_number) {
+  std::set<double> seen;
+  std::size_t asked = 0;
+  const auto ask = [&](const specdec::philox& chance, const specdec::key& k) {
+    seen.insert(chance.uniform(k));
+    ++asked;
+  };
+  const specdec::philox chance(1, 2);
+  ask(chance, {});
+  for (std::uint32_t bit = 0; bit < 32; ++bit) {
+    ask(chance, {.round = 1U << bit});
+    ask(chance, {.position = 1U << bit});
+    ask(specdec::philox(1, 2 ^ 1U << bit), {});
+  }
+  for (std::uint32_t bit = 0; bit < 64; ++bit) ask(specdec::philox(1 ^ std::uint64_t{1} << bit, 2), {});
+  EXPECT_EQ(seen.size(), asked);
+}
+
 // Chi-square over 256 cells of 2^18 numbers, fixed seed; false alarm 1e-6 at 255 degrees of freedom: 374.
 TEST(philox, uniforms_are_uniform) {
   const specdec::philox chance(7);
@@ -70,6 +88,25 @@ TEST(philox, what_cannot_be_is_never_accepted_and_what_must_be_always_is) {
     EXPECT_FALSE(chance.accept({.round = i}, 0.0, 0.5));
     EXPECT_TRUE(chance.accept({.round = i}, 0.5, 0.5));
     EXPECT_TRUE(chance.accept({.round = i}, 1e-300, 1e-300));
+  }
+}
+
+// One number in 2^53 is 0, and would accept what cannot be if the comparison were not strict.
+TEST(philox, a_number_that_equals_the_probability_refuses) {
+  const specdec::philox chance(5);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    const specdec::key k{.round = i};
+    const double u = chance.uniform(k);
+    const double above = std::nextafter(u, 1.0);
+    EXPECT_FALSE(chance.accept(k, u, 1.0));
+    EXPECT_TRUE(chance.accept(k, above, 1.0));
+    const auto nothing = [] { return 0.0; };
+    EXPECT_FALSE(chance.accept(k, u, nothing, 1.0));
+    EXPECT_TRUE(chance.accept(k, above, nothing, 1.0));
+    EXPECT_FALSE(chance.accept(
+        k, 0.0, [u] { return u; }, 1.0));
+    EXPECT_TRUE(chance.accept(
+        k, 0.0, [above] { return above; }, 1.0));
   }
 }
 
