@@ -210,6 +210,32 @@ TEST(sampling, extremes_of_temperature_and_min_p_hold_in_float) {
   for (token_id t = 0; t < 4; ++t) EXPECT_EQ(hot.of(logits_row<float>(logits.data(), 4)).probability(t), 0.25);
 }
 
+/// Whether min-p keeps the first of two tokens, whose logits are so; the second is the more probable.
+template <class T>
+bool keeps(const sampling_params& params, T logit, T maximum) {
+  const std::vector<T> logits{logit, maximum};
+  law pipeline(2, params);
+  return pipeline.of(logits_row<T>(logits.data(), 2)).probability(0) > 0;
+}
+
+TEST(sampling, min_p_cuts_between_neighbouring_logits) {
+  for (const double temperature : {1.0, 0.7, 3.0}) {
+    for (int i = 1; i < 200; ++i) {
+      const sampling_params params{.temperature = temperature, .min_p = i / 200.0};
+      // A probability of min_p times the greatest.
+      const double bound = 2 + temperature * std::log(params.min_p);
+      const double less = bound - 1e-12, more = bound + 1e-12;
+      auto below = static_cast<float>(less), above = static_cast<float>(more);
+      if (static_cast<double>(below) > less) below = std::nextafter(below, -20.0F);
+      if (static_cast<double>(above) < more) above = std::nextafter(above, 20.0F);
+      EXPECT_FALSE(keeps(params, below, 2.0F)) << params.min_p << " at " << temperature;
+      EXPECT_TRUE(keeps(params, above, 2.0F)) << params.min_p << " at " << temperature;
+      EXPECT_FALSE(keeps(params, less, 2.0)) << params.min_p << " at " << temperature;
+      EXPECT_TRUE(keeps(params, more, 2.0)) << params.min_p << " at " << temperature;
+    }
+  }
+}
+
 TEST(sampling, forbidding_every_token_is_a_fault_not_a_crash) {
   law pipeline(2, {.bias = {{0, -infinity}, {1, -infinity}}});
   const std::vector<float> logits{1, 2};
