@@ -4,6 +4,7 @@
 #include <limits>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
+#include <specdec/testing/faulty.hpp>
 #include <stdexcept>
 #include <string>
 
@@ -382,6 +383,39 @@ TEST(session, shares_a_target_if_told_so) {
     (void)specdec::autoregressive_generate(target, other_prompt, {.max_tokens = text.generated().size()});
   }
   for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(text.generated()[i], expected.tokens[i].id);
+}
+
+TEST(session, trusts_nothing_of_a_text_that_was_taken_back_while_its_target_failed) {
+  specdec::testing::faulty_model target(law_model(6, target_law()));
+  law_model own_target(6, target_law());
+  specdec::no_draft nothing;
+  specdec::session text(6, {.max_tokens = 10, .sampling = {0.0}});
+  text.begin(prompt);
+  (void)speculative_generate(text, target, nothing);
+  const std::vector<token_id> first(text.generated().begin(), text.generated().end());
+  // Two other tokens, of which the target takes the first before it fails; then those from before.
+  text.rewind(prompt.size());
+  text.append(std::vector<token_id>(2, (first[0] + 1) % 6));
+  target.arm({specdec::testing::fault_kind::throw_midway, 2});
+  EXPECT_THROW((void)speculative_generate(text, target, nothing), specdec::testing::injected_fault);
+  text.rewind(prompt.size());
+  text.append(std::span(first).first(3));
+  std::vector<token_id> same(text.tokens().begin(), text.tokens().end());
+  (void)speculative_generate(text, target, nothing);
+  const auto expected = specdec::autoregressive_generate(own_target, same, {.max_tokens = 10, .sampling = {0.0}});
+  EXPECT_EQ(std::vector<token_id>(text.generated().begin(), text.generated().end()), ids(expected));
+}
+
+TEST(session, begins_anew_with_the_same_noise) {
+  law_model target(6, target_law());
+  specdec::no_draft nothing;
+  specdec::session text(6, {.max_tokens = 20, .seed = 6});
+  text.begin(prompt);
+  (void)speculative_generate(text, target, nothing);
+  const std::vector<token_id> first(text.generated().begin(), text.generated().end());
+  text.begin(prompt);
+  (void)speculative_generate(text, target, nothing);
+  EXPECT_EQ(std::vector<token_id>(text.generated().begin(), text.generated().end()), first);
 }
 
 TEST(session, verify_may_be_asked_twice) {
