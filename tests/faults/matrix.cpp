@@ -3,12 +3,14 @@
 //   fault_matrix [STRIDE [WORD]]
 //
 // tries every STRIDE-th call (all, by default) of the methods and drivers whose names have WORD in them. Fails if any
-// fault had another end than a documented one.
+// fault had another end than a documented one, or none struck.
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <system_error>
 
 #include "run.hpp"
 #include "trial.hpp"
@@ -35,7 +37,12 @@ int print_matrix(std::size_t stride, const std::string& word) {
       ++cells;
     }
   }
+  if (cells == 0) {
+    std::fprintf(stderr, "fault_matrix: no method or driver has '%s' in its name\n", word.c_str());
+    return EXIT_FAILURE;
+  }
   print("all " + std::to_string(cells), "", total);
+  if (total.tried == 0) std::fputs("fault_matrix: no fault struck; try a smaller STRIDE\n", stderr);
   std::puts(
       "\nfaults:    struck, each in a run of its own of 200 tokens"
       "\nresumed:   the call failed as documented; called again, the run came to the same text"
@@ -51,13 +58,26 @@ int print_matrix(std::size_t stride, const std::string& word) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const long stride = count > 1 ? std::atol(arguments[1]) : 1;
-  if (count > 3 || stride < 1) {
-    std::fputs("usage: fault_matrix [STRIDE [WORD]], STRIDE at least 1\n", stderr);
-    return EXIT_FAILURE;
+  constexpr const char* usage =
+      "usage: fault_matrix [STRIDE [WORD]]\n"
+      "Lets every STRIDE-th call of every model (every call, by default) fail in every way, for the methods and "
+      "drivers\n"
+      "whose names have WORD in them, and prints what came of it. Exit code 1 if a fault had an end that is not\n"
+      "documented, or none struck; 2 for wrong usage.\n";
+  const std::string first = count > 1 ? arguments[1] : "1";
+  if (first == "-h" || first == "--help") {
+    std::fputs(usage, stdout);
+    return EXIT_SUCCESS;
+  }
+  std::size_t stride = 0;
+  const auto [end, problem] = std::from_chars(first.data(), first.data() + first.size(), stride);
+  if (count > 3 || problem != std::errc{} || end != first.data() + first.size() || stride == 0) {
+    std::fprintf(stderr, "fault_matrix: expected a STRIDE of at least 1, and perhaps a WORD; got '%s'\n%s",
+                 first.c_str(), usage);
+    return 2;
   }
   try {
-    return print_matrix(static_cast<std::size_t>(stride), count > 2 ? arguments[2] : "");
+    return print_matrix(stride, count > 2 ? arguments[2] : "");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "fault_matrix: %s\n", error.what());
     return EXIT_FAILURE;
