@@ -76,6 +76,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
 
 tallies counted(const options& asked, std::span<const generation_case> cases) {
   constexpr double seconds_between_writes = 10;
+  const sole_use of_the_file(asked.output);
   tallies before = read_tallies(asked.output, asked.seed);
   // Whether it can be written is better known before the work than behind it.
   write_tallies(asked.output, asked.seed, before);

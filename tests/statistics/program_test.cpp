@@ -67,8 +67,20 @@ TEST_F(Frequencies, refuses_counts_that_are_not_its_own) {
   program_test::write(file("counts.json"), damaged.dump());
   expect_failure(given({}), 1, {"counts.json", "expected counts of cases"});
   program_test::write(file("counts.json"), "once upon a time");
+  expect_failure(given({}), 1, {"counts.json", "expected a file of counts", "damaged"});
+  program_test::write(file("counts.json"), "{}");
   expect_failure(given({}), 1, {"counts.json", "expected kind", "none"});
+  expect_failure({"--output", file("").string(), "--tokens", "1"}, 1, {"expected a file of counts", "directory"});
   expect_failure({"--output", file("no/such/folder").string(), "--tokens", "1"}, 1, {"cannot be written"});
+}
+
+TEST_F(Frequencies, counts_alone_into_a_file) {
+  {
+    const frequencies::sole_use first(file("counts.json"));
+    expect_failure(given({"--tokens", "1"}), 1, {"counts.json", "another run"});
+  }
+  EXPECT_EQ(run(given({"--tokens", "1"})).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(file("counts.json.lock")));
 }
 
 TEST_F(Frequencies, refuses_options_that_cannot_be) {

@@ -1,5 +1,9 @@
 #include "tally.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -34,7 +38,14 @@ json settings_of(std::uint64_t seed) {
 
 tallies read_tallies(const std::filesystem::path& path, std::uint64_t seed) {
   if (!std::filesystem::exists(path)) return {};
+  if (std::filesystem::is_directory(path)) {
+    throw std::runtime_error(fmt::format("{}: expected a file of counts; this is a directory", path.string()));
+  }
   const json file = json::parse(program::read_file(path.string()), nullptr, false);
+  if (file.is_discarded()) {
+    throw std::runtime_error(fmt::format(
+        "{}: expected a file of counts; this is none, or a damaged one (choose another --output)", path.string()));
+  }
   const json settings = settings_of(seed);
   for (const auto& [name, expected] : settings.items()) {
     const json got = file.is_object() && file.contains(name) ? file.at(name) : json();
@@ -60,6 +71,22 @@ tallies read_tallies(const std::filesystem::path& path, std::uint64_t seed) {
   return counted;
 }
 
+sole_use::sole_use(const std::filesystem::path& path) : lock_(path) {
+  lock_ += ".lock";
+  file_ = ::open(lock_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  if (file_ < 0)
+    throw std::runtime_error(fmt::format("{}: cannot be written: {}", lock_.string(), std::strerror(errno)));
+  if (::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  ::close(file_);
+  throw std::runtime_error(
+      fmt::format("{}: another run is counting into it; wait for it, or choose another --output", path.string()));
+}
+
+sole_use::~sole_use() {
+  ::unlink(lock_.c_str());
+  ::close(file_);
+}
+
 void write_tallies(const std::filesystem::path& path, std::uint64_t seed, const tallies& counted) {
   json file = settings_of(seed);
   json cases = json::object();
@@ -74,7 +101,12 @@ void write_tallies(const std::filesystem::path& path, std::uint64_t seed, const 
   std::FILE* out = std::fopen(beside.c_str(), "wb");
   if (out == nullptr) fail(beside);
   const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size();
-  if (std::fclose(out) != 0 || !written) fail(beside);
+  if (std::fclose(out) != 0 || !written) {
+    const int why = errno;
+    std::remove(beside.c_str());
+    errno = why;
+    fail(beside);
+  }
   if (std::rename(beside.c_str(), path.c_str()) != 0) fail(path);
 }
 

@@ -24,6 +24,20 @@ struct tally {
 /// By the names of their cases.
 using tallies = std::map<std::string, tally>;
 
+/// Keeps the file of a run from other runs, which would each undo what the others count, as long as it lives. Throws
+/// std::runtime_error naming the file if another run has it, or none can be there.
+class sole_use {
+ public:
+  explicit sole_use(const std::filesystem::path& path);
+  ~sole_use();
+  sole_use(const sole_use&) = delete;
+  sole_use& operator=(const sole_use&) = delete;
+
+ private:
+  std::filesystem::path lock_;
+  int file_ = -1;
+};
+
 /// Reads the file of a run, or nothing where there is none. Throws std::runtime_error naming the file if it is none of
 /// this kind, contradicts itself, or was written with another seed or by another version.
 [[nodiscard]] tallies read_tallies(const std::filesystem::path& path, std::uint64_t seed);
