@@ -385,6 +385,26 @@ TEST(session, shares_a_target_if_told_so) {
   for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(text.generated()[i], expected.tokens[i].id);
 }
 
+/// Counts the tokens that a model is fed.
+struct counted_model : law_model<decltype(draft_law())> {
+  counted_model() : law_model(6, draft_law()) {}
+  specdec::logits_view<double> decode(std::span<const token_id> tokens, std::size_t rows) {
+    fed += tokens.size();
+    return law_model::decode(tokens, rows);
+  }
+  std::size_t fed = 0;
+};
+
+TEST(generate, the_draft_model_is_fed_only_what_it_lacks) {
+  law_model target(6, target_law());
+  counted_model draft;
+  const auto result = specdec::speculative_generate(target, draft, prompt, {.gamma = 4, .max_tokens = 200, .seed = 3});
+  const auto& stats = result.stats;
+  ASSERT_GT(stats.rounds, 40U);
+  // The prompt, a token for every guess, and what was committed behind a draft: one token, or two behind a whole one.
+  EXPECT_LE(draft.fed, prompt.size() + stats.proposed + stats.rounds);
+}
+
 TEST(session, trusts_nothing_of_a_text_that_was_taken_back_while_its_target_failed) {
   specdec::testing::faulty_model target(law_model(6, target_law()));
   law_model own_target(6, target_law());
