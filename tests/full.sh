@@ -70,7 +70,12 @@ stage_newer_gcc() {
   NEWER_GCC=g++-$newest preset newer-gcc
 }
 
-if (($# == 2)) && [[ $1 == --from ]]; then
+if (($# == 1)) && [[ $1 == --help ]]; then
+  sed -n '2,/^set /s/^# \{0,1\}//p' tests/full.sh
+  printf '\n'
+  printf '  %s\n' "${stages[@]}"
+  exit
+elif (($# == 2)) && [[ $1 == --from ]]; then
   require_stages "$2"
   # shellcheck disable=SC2046
   set -- $(all_stages | sed -n "/^$2\$/,\$p")

@@ -15,7 +15,7 @@ usage() {
   exit 2
 }
 
-[[ ${1-} =~ ^[0-9]+$ && ${1-} -gt 0 ]] || usage "expected a number of minutes from 1 up; got '${1-}'"
+[[ ${1-} =~ ^[1-9][0-9]*$ ]] || usage "expected a number of minutes from 1 up; got '${1-}'"
 minutes=$1
 shift
 targets=("$@")
@@ -25,6 +25,7 @@ fi
 for target in "${targets[@]}"; do
   [[ -e tests/fuzz/$target.cpp ]] || usage "expected a target of tests/fuzz; got '$target'"
 done
+mapfile -t targets < <(printf '%s\n' "${targets[@]}" | sort -u)
 
 packages=(cmake ninja-build pkg-config libgtest-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev clang)
 bash examples/install_packages.sh "${packages[@]}" >&2
