@@ -9,6 +9,7 @@
 #include <specdec/testing/faulty.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "laws.hpp"
@@ -263,6 +264,41 @@ TEST(observation, hears_nothing_of_a_round_that_failed) {
     std::erase(told, "depth");
     EXPECT_EQ(heard.lines, told);
   }
+}
+
+TEST(observation, of_a_batch_hears_nothing_of_a_round_that_failed) {
+  using specdec::testing::fault;
+  using specdec::testing::fault_kind;
+  const auto heard_with = [](const fault& planned) {
+    diary heard;
+    std::vector<specdec::testing::faulty_model<decltype(model_of(5))>> models;
+    models.emplace_back(model_of(5), planned);
+    specdec::separate_sequences target(std::move(models));
+    specdec::separate_sequences draft(std::vector{model_of(6)});
+    specdec::batch_model_drafter drafter(draft, writing_policy{&heard});
+    specdec::session_batch batch(target, drafter);
+    specdec::session text(vocab, {.max_tokens = 20, .seed = 2});
+    text.begin(prompt);
+    batch.join(text);
+    std::size_t failures = 0;
+    while (text.status() != specdec::session_status::max_tokens) {
+      try {
+        batch.round();
+      } catch (const std::runtime_error&) {
+        ++failures;
+      }
+      if (text.status() != specdec::session_status::failed) continue;
+      ++failures;
+      text.resume();
+    }
+    EXPECT_EQ(failures, planned.kind == fault_kind::none ? 0U : 1U);
+    std::erase(heard.lines, "depth");
+    return heard.lines;
+  };
+  const auto expected = heard_with({fault_kind::none, 3});
+  EXPECT_GT(expected.size(), 4U);
+  EXPECT_EQ(heard_with({fault_kind::throw_before, 3}), expected);
+  EXPECT_EQ(heard_with({fault_kind::nan, 3}), expected);
 }
 
 }  // namespace
