@@ -18,6 +18,7 @@
 #include <kernels.hpp>
 #include <specdec/types.hpp>
 
+#include "message_of.hpp"
 #include "transformer_gguf_writer.hpp"
 
 namespace toy_test {
