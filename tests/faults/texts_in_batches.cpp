@@ -100,7 +100,7 @@ class drafted_together : public text_batch {
   specdec::session_batch<faulty_several, drafter, specdec::any_lossy_verifier<>> batch_;
 };
 
-/// Every text has a drafter of its own. The models of the second may fail.
+/// Every text has a drafter of its own, any of which may fail.
 class drafted_apart : public text_batch {
  public:
   explicit drafted_apart(const method& of)
@@ -108,8 +108,11 @@ class drafted_apart : public text_batch {
     join_all(batch_);
   }
   [[nodiscard]] std::vector<fault_injector*> models() override {
-    std::vector<fault_injector*> all{&target_, &casts_[1]->draft, &casts_[1]->draft_of_draft};
-    all.resize(1 + of_->drafts);
+    std::vector<fault_injector*> all{&target_};
+    for (const auto& models : casts_) {
+      const std::array<fault_injector*, 2> drafts{&models->draft, &models->draft_of_draft};
+      all.insert(all.end(), drafts.begin(), drafts.begin() + of_->drafts);
+    }
     return all;
   }
   void go_on() override { run_rounds(batch_); }

@@ -5,35 +5,25 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 #include "../counting_new.hpp"
+#include "../documented.hpp"
 
 namespace faults {
 
 namespace {
 
+using documented::ending;
+using documented::throws;
 using specdec::session_status;
 using specdec::testing::fault;
 using specdec::testing::fault_kind;
-
-/// How a call of the run ended.
-enum class ending {
-  done,
-  injected,         ///< what the model threw, unchanged
-  unusable_target,  ///< logits_error, or texts that failed
-  unusable_draft,
-  wrong_rows,  ///< other rows than were asked for
-  other,
-};
 
 struct attempt {
   ending how = ending::done;
   std::string message;
 };
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 attempt go_on(const cell& of, run& tried) {
   try {
@@ -43,32 +33,10 @@ attempt go_on(const cell& of, run& tried) {
       return {of.tells_by_status ? ending::unusable_target : ending::other, "a text failed"};
     }
     return {};
-  } catch (const specdec::testing::injected_fault& error) {
-    return {ending::injected, error.what()};
-  } catch (const specdec::logits_error& error) {
-    return {of.tells_by_status ? ending::other : ending::unusable_target, error.what()};
-  } catch (const std::invalid_argument& error) {
-    const std::string said = error.what();
-    return {has(said, "rows of") || has(said, "row of logits") ? ending::wrong_rows : ending::other, said};
-  } catch (const std::runtime_error& error) {
-    const std::string said = error.what();
-    return {has(said, "expected usable logits from the draft model") ? ending::unusable_draft : ending::other, said};
   } catch (const std::exception& error) {
-    return {ending::other, error.what()};
+    const ending how = documented::ending_by(error);
+    return {of.tells_by_status && how == ending::unusable_target ? ending::other : how, error.what()};
   }
-}
-
-bool throws(fault_kind kind) { return kind <= fault_kind::throw_after; }
-
-/// Whether a call may end so, by the table of errors.
-bool is_documented(const cell& of, bool in_target, fault_kind kind, ending how) {
-  if (throws(kind)) return how == ending::injected;
-  if (kind == fault_kind::wrong_row_count) return how == ending::wrong_rows;
-  if (in_target && how == ending::unusable_target) return true;
-  const bool drafts = !in_target || of.of_itself;
-  if (drafts && how == ending::unusable_draft) return true;
-  // A translated model measures its rows itself.
-  return drafts && kind == fault_kind::wrong_width && how == ending::wrong_rows;
 }
 
 /// The status that unusable logits are reported by.
@@ -125,7 +93,7 @@ class trial {
                                                        : judge_once(*tried, part, planned, struck);
     }
     // A complaint may have memory of its own.
-    if (wrong.empty()) counts_->leaked_bytes += counting_new::live().bytes - before.bytes;
+    if (wrong.empty()) counts_->leaked_bytes += std::max(0LL, counting_new::live().bytes - before.bytes);
     if (struck == 0) return std::nullopt;
     ++counts_->tried;
     if (!wrong.empty()) {
@@ -151,7 +119,7 @@ class trial {
       if (wrong.empty()) ++counts_->unseen;
       return wrong;
     }
-    if (std::string wrong = documented(tried, part, planned.kind, first); !wrong.empty()) return wrong;
+    if (std::string wrong = stopped_well(tried, part, planned.kind, first); !wrong.empty()) return wrong;
     tried.resume();
     if (const attempt second = go_on(*of_, tried); second.how != ending::done) return "again: " + second.message;
     std::string wrong = compared(tried);
@@ -167,7 +135,7 @@ class trial {
     const bool seen = last.how != ending::done;
     for (int more = 0; seen && more < 2; ++more) {
       const auto before = tried.texts();
-      if (std::string wrong = documented(tried, part, planned.kind, last); !wrong.empty()) return wrong;
+      if (std::string wrong = stopped_well(tried, part, planned.kind, last); !wrong.empty()) return wrong;
       tried.resume();
       last = go_on(*of_, tried);
       if (last.how == ending::done) return "it went on by itself";
@@ -212,8 +180,10 @@ class trial {
   }
 
   /// What is wrong with how a run was stopped, if anything is.
-  [[nodiscard]] std::string documented(const run& tried, std::size_t part, fault_kind kind, const attempt& made) const {
-    if (!is_documented(*of_, part == 0, kind, made.how)) return "not documented: " + made.message;
+  [[nodiscard]] std::string stopped_well(const run& tried, std::size_t part, fault_kind kind,
+                                         const attempt& made) const {
+    const documented::duty model{.is_target = part == 0, .drafts = part > 0 || of_->of_itself};
+    if (!documented::may_end(model, kind, made.how)) return "not documented: " + made.message;
     const auto texts = tried.texts();
     for (std::size_t i = 0; i < texts.size(); ++i) {
       if (!begins_with(expected_[i].tokens, texts[i].tokens)) return "what was committed is another text";

@@ -1,6 +1,7 @@
 #include "batch_storm.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -50,15 +51,15 @@ struct member {
   bool is_done = false;
 };
 
-/// Runs members in a batch until all are done. `rise()` draws what will happen to the models, `explains()` says whether
-/// anything did.
+/// Runs members in a batch until all are done. `rise()` draws what will happen to the models, `explains(error)` says
+/// whether that may end a round so.
 template <class Batch, class Rise, class Explains>
 class crowd {
  public:
-  crowd(Batch& batch, std::size_t sequences, std::vector<std::unique_ptr<member>>& members, bool may_leave,
+  crowd(Batch& batch, const faulty_batch& target, std::vector<std::unique_ptr<member>>& members, bool may_leave,
         dice& chance, const Rise& rise, const Explains& explains)
       : batch_(batch),
-        sequences_(sequences),
+        target_(target),
         members_(members),
         may_leave_(may_leave),
         chance_(chance),
@@ -81,7 +82,7 @@ class crowd {
  private:
   void join_some() {
     for (const auto& one : members_) {
-      if (one->is_in || one->is_done || batch_.size() == sequences_) continue;
+      if (one->is_in || one->is_done || batch_.size() == target_.sequence_count()) continue;
       if (batch_.size() > 0 && chance_.once_in(2)) continue;
       batch_.join(one->text);
       one->is_in = true;
@@ -100,12 +101,15 @@ class crowd {
     };
     try {
       batch_.round(sink);
-    } catch (const std::exception&) {
-      if (sink_throws.sprung == 0 && !explains_()) throw;
+    } catch (const std::exception& error) {
+      if (!weather::explains(error, sink_throws) && !explains_(error)) throw;
     }
   }
 
   void look_after(member& one) {
+    if (one.text.status() == specdec::session_status::failed && target_.faults() == 0) {
+      throw std::runtime_error("a text failed, though the target did not");
+    }
     one.text.resume();
     if (!one.text.running()) {
       if (one.go_on()) return;
@@ -125,7 +129,7 @@ class crowd {
   }
 
   Batch& batch_;
-  std::size_t sequences_;
+  const faulty_batch& target_;
   std::vector<std::unique_ptr<member>>& members_;
   bool may_leave_;
   dice& chance_;
@@ -138,7 +142,7 @@ void run_crowd(faulty_batch& target, Drafting& drafting, std::vector<std::unique
                dice& chance, const Rise& rise, const Explains& explains) {
   const specdec::batch_options options{.prefill_tokens = chance.one_of<std::size_t>({1, 7, 512})};
   specdec::session_batch<faulty_batch, Drafting, any_rule> batch(target, drafting, options);
-  crowd all(batch, target.sequence_count(), members, may_leave, chance, rise, explains);
+  crowd all(batch, target, members, may_leave, chance, rise, explains);
   all.run();
 }
 
@@ -158,7 +162,12 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
                                                         [&](const auto& t) { return how.is_plain(t); });
 
   constexpr std::size_t calls_of_round = 8;
-  weather now(chance, false);
+  weather now(chance, false, false);
+  // Of its unusable rows nothing is thrown: texts fail.
+  const auto target_explains = [&](const std::exception& error) {
+    return documented::ending_by(error) != documented::ending::unusable_target &&
+           weather::explains(error, target, {.is_target = true});
+  };
   if (how.by->name == "rejection" && chance.once_in(2)) {
     faulty_batch draft(toy::batch(models.pair.draft->model, sequences));
     specdec::batch_model_drafter drafter(draft, specdec::constant{how.gamma}, {.top = how.settings.draft_top});
@@ -166,8 +175,9 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
       now.spoil(target, calls_of_round);
       now.spoil(draft, calls_of_round);
     };
-    run_crowd(target, drafter, members, may_leave, chance, rise,
-              [&] { return target.faults() > 0 || draft.faults() > 0; });
+    run_crowd(target, drafter, members, may_leave, chance, rise, [&](const std::exception& error) {
+      return target_explains(error) || weather::explains(error, draft, {.drafts = true});
+    });
   } else {
     const std::function<specdec::any_drafter(std::size_t)> make = [&](std::size_t sequence) {
       return assemble(models, how, *benches[sequence]).drafter;
@@ -177,9 +187,10 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
       now.spoil(target, calls_of_round);
       for (const auto& one : benches) now.spoil(one->draft, calls_of_round);
     };
-    run_crowd(target, drafter, members, may_leave, chance, rise, [&] {
-      return target.faults() > 0 ||
-             std::any_of(benches.begin(), benches.end(), [](const auto& one) { return one->draft.faults() > 0; });
+    run_crowd(target, drafter, members, may_leave, chance, rise, [&](const std::exception& error) {
+      return target_explains(error) || std::any_of(benches.begin(), benches.end(), [&](const auto& one) {
+               return weather::explains(error, one->draft, {.drafts = true});
+             });
     });
   }
 

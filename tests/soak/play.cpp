@@ -117,7 +117,7 @@ generation play_as_published(const workplace& models, const plan& how, const tex
     one.play(calmly(method), calmly(of_fork));
     return std::move(one.told);
   }
-  weather now = weather_of(*chance, wanted);
+  weather now = weather_of(*chance, how, wanted);
   const auto in_storm = [&](assembled_method& with) {
     return [&](auto& text, const auto& take) {
       const auto advance = [&](const auto& sink, const impatient& request) {
@@ -155,7 +155,7 @@ generation play_overlapped(const workplace& models, const plan& how, const text_
     one.play(calmly, calmly);
     return std::move(one.told);
   }
-  weather now = weather_of(*chance, wanted);
+  weather now = weather_of(*chance, how, wanted);
   specdec::background_thread second;
   const auto in_storm = [&](auto& text, const auto& take) {
     std::optional<specdec::draft_ahead<decltype(drafter)>> ahead;

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <exception>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -97,6 +99,26 @@ TEST(soak, finds_a_drafter_that_answers_otherwise_when_it_is_asked_again) {
   const auto methods = rejection_but(
       [](auto& made) { made.drafter = forgetful{std::make_shared<specdec::any_drafter>(std::move(made.drafter))}; });
   EXPECT_NE(first_wrong(methods, 60).find("in the storm"), std::string::npos);
+}
+
+/// Complains of its model in other words than are documented.
+struct misleading {
+  std::shared_ptr<specdec::any_drafter> inner;
+
+  void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
+    try {
+      inner->propose(request, chance, answer);
+    } catch (const std::exception&) {
+      throw std::runtime_error("something went wrong");
+    }
+  }
+};
+
+TEST(soak, finds_an_exception_that_is_not_documented) {
+  const auto methods = rejection_but(
+      [](auto& made) { made.drafter = misleading{std::make_shared<specdec::any_drafter>(std::move(made.drafter))}; });
+  EXPECT_NE(first_wrong(methods, 60).find("an exception that nothing explains: something went wrong"),
+            std::string::npos);
 }
 
 TEST(soak, finds_memory_that_is_left_behind) {

@@ -14,6 +14,7 @@
 #include <specdec/testing/faulty.hpp>
 
 #include "dice.hpp"
+#include "documented.hpp"
 #include "methods.hpp"
 #include "plan.hpp"
 #include "scenarios.hpp"
@@ -33,7 +34,9 @@ struct impatient {
 /// What one attempt to generate has against it.
 class weather {
  public:
-  weather(dice& chance, bool may_be_infinite) : chance_(&chance), may_be_infinite_(may_be_infinite) {}
+  /// @param target_drafts whether it drafts, too
+  weather(dice& chance, bool may_be_infinite, bool target_drafts)
+      : chance_(&chance), may_be_infinite_(may_be_infinite), target_drafts_(target_drafts) {}
 
   /// Draws what will happen, to models too.
   void rise(bench& models) {
@@ -46,9 +49,18 @@ class weather {
   /// Lets a model fail at one of its next calls, or not.
   void spoil(specdec::testing::fault_injector& model, std::size_t calls = 40) { model.arm(draw_fault(calls)); }
 
-  /// Whether there was a reason for an exception.
-  [[nodiscard]] bool explains(const bench& models) const {
-    return sink_throws.sprung > 0 || models.target.faults() > 0 || models.draft.faults() > 0;
+  /// Whether what happened may end a call by that exception.
+  [[nodiscard]] bool explains(const std::exception& error, const bench& models) const {
+    return explains(error, sink_throws) ||
+           explains(error, models.target, {.is_target = true, .drafts = target_drafts_}) ||
+           explains(error, models.draft, {.drafts = true});
+  }
+  [[nodiscard]] static bool explains(const std::exception& error, const trap& in_sink) {
+    return in_sink.sprung > 0 && documented::ending_by(error) == documented::ending::injected;
+  }
+  [[nodiscard]] static bool explains(const std::exception& error, const specdec::testing::fault_injector& model,
+                                     documented::duty of) {
+    return model.faults() > 0 && documented::may_end(of, model.planned().kind, documented::ending_by(error));
   }
 
   trap sink_throws, sink_stops, asked;
@@ -69,13 +81,14 @@ class weather {
 
   dice* chance_;
   bool may_be_infinite_;
+  bool target_drafts_;
 };
 
 /// The weather of a text.
-[[nodiscard]] inline weather weather_of(dice& chance, const text_plan& text) {
+[[nodiscard]] inline weather weather_of(dice& chance, const plan& how, const text_plan& text) {
   const bool all_may_come =
       text.options.mask.empty() && text.options.sampling.bias.empty() && text.options.min_tokens == 0;
-  return {chance, all_may_come};
+  return {chance, all_may_come, how.by->uses_target};
 }
 
 /// Somebody else uses a context: it keeps some of its text, or none and another.
@@ -129,8 +142,8 @@ void weather_the_storm(Session& text, bench& models, weather& now, dice& chance,
     bool threw = false;
     try {
       advance(sink, impatient{&now.asked});
-    } catch (const std::exception&) {
-      if (!now.explains(models)) throw;
+    } catch (const std::exception& error) {
+      if (!now.explains(error, models)) throw;
       threw = true;
     }
     move_house(text, chance, fresh);

@@ -95,6 +95,8 @@ class fault_injector {
   /// Plans another fault, or mends the model. Calls and faults are counted from here.
   void arm(const fault& planned = {}) noexcept { *this = fault_injector(planned); }
 
+  /// What was planned last.
+  [[nodiscard]] const fault& planned() const noexcept { return fault_; }
   /// Calls that change the model so far, those that failed included.
   [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
   /// How often the fault has struck.

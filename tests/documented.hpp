@@ -1,0 +1,66 @@
+#ifndef SPECDEC_TESTS_DOCUMENTED_HPP
+#define SPECDEC_TESTS_DOCUMENTED_HPP
+
+/// @file
+/// What the README's table of errors says of models that fail: which of them may end a call how.
+
+#include <exception>
+#include <specdec/specdec.hpp>
+#include <specdec/testing/faulty.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace documented {
+
+using specdec::testing::fault_kind;
+
+/// How a call ended.
+enum class ending {
+  done,
+  injected,         ///< what the model threw, unchanged
+  unusable_target,  ///< logits_error, or texts that failed
+  unusable_draft,
+  wrong_rows,  ///< other rows than were asked for
+  other,
+};
+
+/// What an exception that ended a call tells.
+[[nodiscard]] inline ending ending_by(const std::exception& error) {
+  const std::string_view said = error.what();
+  const auto has = [&](std::string_view part) { return said.find(part) != std::string_view::npos; };
+  if (dynamic_cast<const specdec::testing::injected_fault*>(&error) != nullptr) return ending::injected;
+  if (dynamic_cast<const specdec::logits_error*>(&error) != nullptr) return ending::unusable_target;
+  if (dynamic_cast<const std::invalid_argument*>(&error) != nullptr) {
+    return has("rows of") || has("row of logits") ? ending::wrong_rows : ending::other;
+  }
+  if (dynamic_cast<const std::runtime_error*>(&error) != nullptr) {
+    return has("expected usable logits from the draft model") ? ending::unusable_draft : ending::other;
+  }
+  return ending::other;
+}
+
+/// What a model does in a run.
+struct duty {
+  bool is_target = false;
+  bool drafts = false;
+};
+
+[[nodiscard]] constexpr bool throws(fault_kind kind) noexcept {
+  return kind >= fault_kind::throw_before && kind <= fault_kind::throw_after;
+}
+
+/// Whether a fault of that model may end a call so.
+[[nodiscard]] constexpr bool may_end(duty of, fault_kind kind, ending how) noexcept {
+  if (throws(kind)) return how == ending::injected;
+  if (kind == fault_kind::none || kind == fault_kind::swapped_rows) return false;
+  if (kind == fault_kind::wrong_row_count) return how == ending::wrong_rows;
+  if (of.is_target && how == ending::unusable_target) return true;
+  if (of.drafts && how == ending::unusable_draft) return true;
+  // A translated model measures its rows itself.
+  return of.drafts && kind == fault_kind::wrong_width && how == ending::wrong_rows;
+}
+
+}  // namespace documented
+
+#endif  // SPECDEC_TESTS_DOCUMENTED_HPP
