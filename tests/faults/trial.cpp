@@ -1,6 +1,7 @@
 #include "trial.hpp"
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -63,15 +64,15 @@ bool begins_with(const std::vector<specdec::token_id>& text, const std::vector<s
 class trial {
  public:
   trial(const cell& of, tally& counts) : of_(&of), counts_(&counts) {
-    // Twice: what is made once and for all is there when memory is counted.
-    for (int i = 0; i < 2; ++i) {
-      const auto calm = of.begin();
-      const attempt made = go_on(of, *calm);
+    // Two at once, as a trial may have: what is made once and for all, and what threads leave to later ones, is there
+    // when memory is counted.
+    const std::array calm{of.begin(), of.begin()};
+    for (const auto& one : calm) {
+      const attempt made = go_on(of, *one);
       if (made.how != ending::done) throw std::runtime_error("without a fault: " + made.message);
-      expected_ = calm->texts();
-      calls_.clear();
-      for (const fault_injector* const model : calm->models()) calls_.push_back(model->calls());
     }
+    expected_ = calm.front()->texts();
+    for (const fault_injector* const model : calm.front()->models()) calls_.push_back(model->calls());
   }
 
   /// How many models there are that may fail.
