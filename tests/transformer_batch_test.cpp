@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <random>
@@ -79,6 +80,24 @@ TEST(toy_batch, rows_have_the_bits_that_they_have_alone_on_any_number_of_threads
     const std::filesystem::path file = std::filesystem::path(SPECDEC_MODELS_DIR) / "draft.gguf";
     expect_rows_of_contexts(toy::model(file, {weight_format::float32, 0, threads}), 4096, 8,
                             std::to_string(threads) + " threads");
+  }
+}
+
+TEST(toy_batch, a_token_that_overflows_spoils_no_other_text_and_no_later_one) {
+  const toy::gguf_file file = toy_test::odd_file(vocabulary, 160, true);
+  const tokens spoiled{vocabulary - 1, vocabulary - 1}, sound{1, 2, 3};
+  for (const char* tier : toy_test::tiers()) {
+    const toy_test::forced_tier forced(tier);
+    const toy::model model(file);
+    const std::vector<row_bits> expected = bits_of(toy::context(model).decode(sound, 3));
+    toy::batch batch(model, 2);
+    const auto rows = batch.decode(std::vector<sequence_feed>{{0, spoiled, 2}});
+    ASSERT_FALSE(std::isfinite(rows.row(0)[0]));
+    EXPECT_EQ(bits_of(batch.decode(std::vector<sequence_feed>{{1, sound, 3}})), expected) << tier;
+    toy::context context(model);
+    static_cast<void>(context.decode(spoiled, 2));
+    context.truncate(0);
+    EXPECT_EQ(bits_of(context.decode(sound, 3)), expected) << tier;
   }
 }
 

@@ -4,9 +4,11 @@
 /// @file
 /// Small GGUF files for tests.
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <string>
 #include <string_view>
@@ -27,6 +29,7 @@ struct tiny_shape {
   toy::tensor_type attention = toy::tensor_type::bfloat16;
   toy::tensor_type feed_forward_type = toy::tensor_type::q8_0;
   bool untied = true;
+  bool infinite_token = false;  // the last token's embedding
 };
 
 /// A Llama model of this shape with random weights, large enough to make every logit depend on them.
@@ -56,7 +59,9 @@ inline gguf_writer tiny_model(const tiny_shape& s) {
   const auto matrix = [&](const std::string& name, std::size_t columns, std::size_t rows, toy::tensor_type type) {
     file.tensor(name, {columns, rows}, type, random(columns * rows, 0, 2.0 / std::sqrt(static_cast<double>(columns))));
   };
-  matrix("token_embd.weight", s.width, s.vocabulary, toy::tensor_type::float32);
+  std::vector<float> embeddings = random(s.width * s.vocabulary, 0, 2.0 / std::sqrt(static_cast<double>(s.width)));
+  if (s.infinite_token) std::fill_n(embeddings.rbegin(), s.width, std::numeric_limits<float>::infinity());
+  file.tensor("token_embd.weight", {s.width, s.vocabulary}, toy::tensor_type::float32, embeddings);
   vector("output_norm.weight");
   if (s.untied) matrix("output.weight", s.width, s.vocabulary, toy::tensor_type::float16);
   for (std::size_t i = 0; i < s.layers; ++i) {

@@ -49,10 +49,10 @@ inline std::vector<token_id> joined(std::span<const token_id> first, std::span<c
   return both;
 }
 
-/// A small model whose sizes are multiples of no register.
-inline toy::gguf_file odd_file(std::size_t vocabulary, std::size_t context_length) {
+/// A small model whose sizes are multiples of no register. The last token's embedding may be infinite.
+inline toy::gguf_file odd_file(std::size_t vocabulary, std::size_t context_length, bool infinite_token = false) {
   return toy::gguf_file(tiny_model({.vocabulary = vocabulary,
-                                    .width = 72,
+                                    .width = 70,
                                     .heads = 6,
                                     .key_value_heads = 2,
                                     .head_size = 20,
@@ -60,7 +60,8 @@ inline toy::gguf_file odd_file(std::size_t vocabulary, std::size_t context_lengt
                                     .feed_forward = 40,
                                     .context_length = context_length,
                                     .attention = toy::tensor_type::float32,
-                                    .feed_forward_type = toy::tensor_type::float32})
+                                    .feed_forward_type = toy::tensor_type::float32,
+                                    .infinite_token = infinite_token})
                             .bytes(),
                         "odd.gguf");
 }

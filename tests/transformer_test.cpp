@@ -554,6 +554,16 @@ TEST(model, bits_are_the_same_on_every_platform) {
   EXPECT_EQ(hash, 0xce1522f51d6646b1u);
 }
 
+TEST(kernels, rms_norm_keeps_the_padding_zero) {
+  for (const char* name : toy_test::tiers()) {
+    const toy_test::forced_tier forced(name);
+    alignas(64) const float zeros[16] = {};
+    alignas(64) float out[16] = {};
+    toy::kernels::choose().rms_norm(zeros, zeros, 5, 0.0f, out);  // scaled by infinity
+    for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(std::isnan(out[i]), i < 5) << name << ", element " << i;
+  }
+}
+
 TEST(model, unknown_instruction_sets_are_refused) {
   const toy_test::forced_tier forced("avx9");
   EXPECT_EQ(message_of([] { static_cast<void>(toy::kernels::choose()); }),

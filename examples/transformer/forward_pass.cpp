@@ -135,7 +135,7 @@ void forward_pass::attention(std::size_t index) noexcept {
              attend(index, unit * heads_together, (unit + 1) * heads_together);
          });
   multiply(layer.attention_output, count, delta_.row(0), delta_.stride(), attended_);
-  residual_.flat(count) += delta_.flat(count);
+  residual_.columns(count) += delta_.columns(count);
 }
 
 // All entries, for query heads that share a key-value head.
@@ -163,7 +163,7 @@ void forward_pass::feed_forward(const layer_weights& layer) noexcept {
            model_->compute.gated_units(w, first, last, normed_.view(count), hidden_.row(0), hidden_.stride());
          });
   multiply(layer.down, count, delta_.row(0), delta_.stride(), hidden_);
-  residual_.flat(count) += delta_.flat(count);
+  residual_.columns(count) += delta_.columns(count);
 }
 
 void forward_pass::output() noexcept {

@@ -67,7 +67,7 @@ struct table {
                       std::size_t h_stride);
 
   /// out[i] = x[i] * weight[i] / sqrt(mean of squares + epsilon). `size` elements, readable and writable up to the next
-  /// multiple of 16; the padding of `x` and `weight` is zero.
+  /// multiple of 16; the padding of `x`, `weight` and `out` is zero.
   void (*rms_norm)(const float* x, const float* weight, std::size_t size, float epsilon, float* out);
 
   /// out = sum over t of softmax(scale * query . keys)[t] * values[t]. `query` and `out` (head_size floats) need no

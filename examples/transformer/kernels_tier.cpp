@@ -302,6 +302,8 @@ void rms_norm(const float* x, const float* weight, std::size_t size, float epsil
   }
   const float scale = 1.0f / __builtin_sqrtf(reduce_one(sums) / static_cast<float>(size) + epsilon);
   for (std::size_t k = 0; k < size; k += width) store(out + k, load(x + k) * scale * load(weight + k));
+  // An infinite scale has made NaN of zeros.
+  for (std::size_t k = size; k % width != 0; ++k) out[k] = 0;
 }
 
 void score_positions(const float* query, const attention_view& head, float scale, float* scores) {
