@@ -122,9 +122,9 @@ bool draft_is_slower(patient& pair, std::size_t room) {
   const auto times = run_rounds(pair, rounds, room, gamma, 0);
   if (times[0].empty() || times[gamma].empty()) return false;
   // Of so few the fastest tells most: whatever else the machine does only adds.
-  const auto least = [](const std::vector<round_seconds>& rounds, double round_seconds::*part) {
+  const auto least = [](const std::vector<round_seconds>& taken, double round_seconds::*part) {
     const auto takes_less = [&](const round_seconds& a, const round_seconds& b) { return a.*part < b.*part; };
-    return (*std::min_element(rounds.begin(), rounds.end(), takes_less)).*part;
+    return (*std::min_element(taken.begin(), taken.end(), takes_less)).*part;
   };
   return least(times[gamma], &round_seconds::draft) / gamma > least(times[0], &round_seconds::target);
 }
