@@ -30,12 +30,14 @@ thread_pool::thread_pool(unsigned threads) {
   threads_ = threads;
   shares_ = std::make_unique<share[]>(threads);
   helpers_.reserve(threads - 1);
+  unfinished_.store(threads - 1, std::memory_order_relaxed);
   try {
     for (unsigned i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { help(i); });
   } catch (...) {
     stop();
     throw;
   }
+  wait();
 }
 
 thread_pool::~thread_pool() { stop(); }
@@ -67,6 +69,10 @@ void thread_pool::run_erased(std::size_t pieces, piece_function function, const 
   epoch_.store(epoch);
   if (asleep_.load() != 0) epoch_.notify_all();
   take_all(0);
+  wait();
+}
+
+void thread_pool::wait() const noexcept {
   for (int i = 0; unfinished_.load(std::memory_order_acquire) != 0; ++i) {
     if (i < spins) {
       pause();
@@ -93,6 +99,7 @@ void thread_pool::take_all(std::size_t self) noexcept {
 
 void thread_pool::help(std::size_t self) noexcept {
   std::uint32_t seen = 0;
+  unfinished_.fetch_sub(1, std::memory_order_release);
   for (;;) {
     for (int i = 0; i < spins && epoch_.load(std::memory_order_relaxed) == seen; ++i) pause();
     if (epoch_.load(std::memory_order_acquire) == seen) {

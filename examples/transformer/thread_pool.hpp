@@ -21,7 +21,8 @@ namespace toy {
 /// Idle helpers spin for some microseconds and then sleep.
 class thread_pool {
  public:
-  /// `threads` counts the caller; 0 is one per hardware thread. Throws `std::system_error` if one cannot be started.
+  /// `threads` counts the caller; 0 is one per hardware thread. Returns when all run, so that what a thread costs to
+  /// start is no part of the first loop. Throws `std::system_error` if one cannot be started.
   explicit thread_pool(unsigned threads);
   ~thread_pool();
   thread_pool(const thread_pool&) = delete;
@@ -51,6 +52,7 @@ class thread_pool {
   void run_erased(std::size_t pieces, piece_function function, const void* context) noexcept;
   void help(std::size_t self) noexcept;
   void take_all(std::size_t self) noexcept;
+  void wait() const noexcept;
   void stop() noexcept;
 
   std::size_t threads_ = 1;
@@ -58,7 +60,7 @@ class thread_pool {
   std::unique_ptr<share[]> shares_;
   piece_function function_ = nullptr;
   const void* context_ = nullptr;
-  alignas(64) std::atomic<std::uint32_t> unfinished_{0};
+  alignas(64) std::atomic<std::uint32_t> unfinished_{0};  // pieces of a loop; before the first, starts of helpers
   alignas(64) std::atomic<std::uint32_t> epoch_{0};
   std::atomic<std::uint32_t> asleep_{0};
   std::atomic<bool> stopping_{false};
