@@ -3,12 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <fstream>
-#include <memory>
 #include <sstream>
 #include <string>
+
+#include "shell.hpp"
 
 namespace {
 
@@ -35,11 +34,8 @@ TEST(hello, is_the_snippet_of_the_readme) {
 }
 
 TEST(hello, prints_what_the_readme_says) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> program(popen(SPECDEC_HELLO, "r"), pclose);
-  ASSERT_TRUE(program);
-  std::string printed;
-  std::array<char, 256> buffer{};
-  while (std::fgets(buffer.data(), static_cast<int>(buffer.size()), program.get()) != nullptr) printed += buffer.data();
+  const auto [code, printed] = shell::output_of(shell::quoted(SPECDEC_HELLO));
+  EXPECT_EQ(code, 0);
   EXPECT_EQ(block(contents(SPECDEC_SOURCE_DIR "/README.md"), "text"), printed);
 }
 

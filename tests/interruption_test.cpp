@@ -10,6 +10,7 @@
 #include <stop_token>
 
 #include "scenarios.hpp"
+#include "shell.hpp"
 #include "strings_file.hpp"
 
 namespace {
@@ -85,7 +86,8 @@ void expect_to_survive(const std::vector<fault_kind>& kinds) {
 }
 
 const std::vector<fault_kind> throwing{fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after};
-const std::vector<fault_kind> unusable{fault_kind::nan, fault_kind::wrong_width, fault_kind::wrong_row_count};
+const std::vector<fault_kind> unusable{fault_kind::nan, fault_kind::narrow_rows, fault_kind::wide_rows,
+                                       fault_kind::too_few_rows, fault_kind::too_many_rows};
 
 TEST(interruption, by_a_model_that_throws_now_and_again_changes_nothing) { expect_to_survive(throwing); }
 
@@ -265,8 +267,11 @@ class misfortune {
     const double u = chance_.uniform({.round = ++drawn_});
     return static_cast<std::size_t>(u * static_cast<double>(most));
   }
-  /// Of all kinds but swapped rows, which nobody could notice.
-  fault some_fault() { return {static_cast<fault_kind>(some(9)), 1 + some(30), false, some(5)}; }
+  /// Of all kinds but wrong rows, which nobody could notice.
+  fault some_fault() {
+    constexpr auto kinds = static_cast<std::size_t>(fault_kind::wrong_rows);
+    return {static_cast<fault_kind>(some(kinds)), 1 + some(30), false, some(5)};
+  }
 
   void move_house(specdec::session<>& text, setting chosen) {
     switch (some(4)) {
@@ -321,9 +326,9 @@ TEST(interruption, by_the_end_of_the_process_changes_nothing) {
       keep();
     });
     strings_file::write(folder + "/snapshots", snapshots);
-    const std::string command =
-        std::string("'") + SPECDEC_RESUME_PROGRAM + "' " + std::to_string(static_cast<int>(chosen)) + " " +
-        std::to_string(static_cast<int>(kind)) + " '" + folder + "/snapshots' '" + folder + "/answers'";
+    const std::string command = shell::quoted(SPECDEC_RESUME_PROGRAM) + " " + std::to_string(static_cast<int>(chosen)) +
+                                " " + std::to_string(static_cast<int>(kind)) + " " +
+                                shell::quoted(folder + "/snapshots") + " " + shell::quoted(folder + "/answers");
     ASSERT_EQ(std::system(command.c_str()), 0);
     const auto answers = strings_file::read(folder + "/answers");
     ASSERT_EQ(answers.size(), 3 * snapshots.size());

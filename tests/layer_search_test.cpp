@@ -2,22 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <layer_search/bayesian_search.hpp>
 #include <layer_search/gaussian_process.hpp>
 #include <layer_search/skip_file.hpp>
+
+#include "shell.hpp"
 
 namespace {
 
@@ -244,21 +242,15 @@ TEST(skip_file, errors_say_what_came) {
   }
 }
 
-/// What the program prints, errors too, and how it exits.
-std::pair<std::string, int> output_of(const std::string& arguments) {
-  FILE* program = popen((SPECDEC_LAYER_SEARCH " " + arguments + " 2>&1").c_str(), "r");
-  if (program == nullptr) return {};
-  std::string printed;
-  std::array<char, 256> buffer{};
-  while (std::fgets(buffer.data(), static_cast<int>(buffer.size()), program) != nullptr) printed += buffer.data();
-  const int status = pclose(program);
-  return {printed, WIFEXITED(status) ? WEXITSTATUS(status) : -1};
+/// What the program does with these arguments; it prints error messages, too.
+shell::answer run(const std::string& arguments) {
+  return shell::output_of(shell::quoted(SPECDEC_LAYER_SEARCH) + " " + arguments + " 2>&1");
 }
 
 TEST(layer_search, writes_what_it_found) {
   const temporary_file file;
-  const auto [printed, status] = output_of("--evaluations 18 --predict 6 --threads 1 --output '" + file.path() + "'");
-  EXPECT_EQ(status, 0) << printed;
+  const auto [code, printed] = run("--evaluations 18 --predict 6 --threads 1 --output " + shell::quoted(file.path()));
+  EXPECT_EQ(code, 0) << printed;
   EXPECT_NE(printed.find("speed-up "), std::string::npos) << printed;
   const auto found = layer_search::load(file.path());
   EXPECT_EQ(found.skip.layer_count(), 8U);
@@ -268,17 +260,17 @@ TEST(layer_search, writes_what_it_found) {
 }
 
 TEST(layer_search, says_what_it_cannot_use) {
-  EXPECT_EQ(output_of("--evaluations many"),
-            (std::pair<std::string, int>(
-                "layer_search: --evaluations: expected a number from 1 to 100000; got 'many'\n", 2)));
-  EXPECT_EQ(output_of("--nonsense").second, 2);
-  const auto [printed, status] = output_of("--model no/such/file.gguf");
-  EXPECT_EQ(status, 1);
-  EXPECT_NE(printed.find("no/such/file.gguf"), std::string::npos);
+  const auto many = run("--evaluations many");
+  EXPECT_EQ(many.code, 2);
+  EXPECT_EQ(many.printed, "layer_search: --evaluations: expected a number from 1 to 100000; got 'many'\n");
+  EXPECT_EQ(run("--nonsense").code, 2);
+  const auto nowhere = run("--model no/such/file.gguf");
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_NE(nowhere.printed.find("no/such/file.gguf"), std::string::npos);
   const temporary_file prompts("{\"prompt\": \"One\"}\n\n{\"text\": \"Two\"}\n");
-  EXPECT_NE(output_of("--prompts '" + prompts.path() + "'").first.find(prompts.path() + ", line 3: expected"),
+  EXPECT_NE(run("--prompts " + shell::quoted(prompts.path())).printed.find(prompts.path() + ", line 3: expected"),
             std::string::npos);
-  EXPECT_EQ(output_of("--help").second, 0);
+  EXPECT_EQ(run("--help").code, 0);
 }
 
 }  // namespace

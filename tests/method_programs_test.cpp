@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <string>
+
+#include "shell.hpp"
 
 namespace {
 
@@ -13,21 +13,22 @@ class method : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(methods, method, ::testing::Values(SPECDEC_METHODS),
                          [](const auto& described) { return described.param; });
 
-/// What the program prints, error messages too; empty if it fails.
-std::string output_of(const std::string& command) {
-  FILE* program = popen((command + " 2>&1").c_str(), "r");
-  if (program == nullptr) return {};
-  std::string printed;
-  std::array<char, 256> buffer{};
-  while (std::fgets(buffer.data(), static_cast<int>(buffer.size()), program) != nullptr) printed += buffer.data();
-  return pclose(program) == 0 ? printed : std::string();
+/// What the program of a method does with these arguments; it prints error messages, too.
+shell::answer run(const std::string& name, const std::string& arguments = "") {
+  return shell::output_of(shell::quoted(SPECDEC_METHODS_DIR "/" + name) + arguments + " 2>&1");
 }
 
-TEST_P(method, runs_by_itself) { EXPECT_GT(output_of(SPECDEC_METHODS_DIR "/" + GetParam()).size(), 50U); }
+TEST_P(method, runs_by_itself) {
+  const auto [code, printed] = run(GetParam());
+  EXPECT_EQ(code, 0) << printed;
+  EXPECT_GT(printed.size(), 50U);
+}
 
 TEST_P(method, goes_on_with_a_prompt) {
   const std::string prompt = "The old king had three daughters, and";
-  EXPECT_NE(output_of(SPECDEC_METHODS_DIR "/" + GetParam() + " '" + prompt + "'").find(prompt), std::string::npos);
+  const auto [code, printed] = run(GetParam(), " " + shell::quoted(prompt));
+  EXPECT_EQ(code, 0) << printed;
+  EXPECT_NE(printed.find(prompt), std::string::npos) << printed;
 }
 
 }  // namespace

@@ -18,6 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "shell.hpp"
+
 namespace program_test {
 
 namespace fs = std::filesystem;
@@ -53,11 +55,7 @@ class program : public testing::Test {
 
   [[nodiscard]] answer run(const arguments& given, const std::string& input = "") const {
     write(file("in"), input);
-    const auto quoted = [](const std::string& text) {
-      std::string result = "'";
-      for (const char c : text) c == '\'' ? result.append("'\\''") : result.append(1, c);
-      return result += "'";
-    };
+    using shell::quoted;
     std::string command = quoted(SPECDEC_PROGRAM);
     for (const std::string& argument : given) command.append(" ").append(quoted(argument));
     command.append(" <").append(quoted(file("in").string()));

@@ -235,7 +235,7 @@ TEST_F(program, reports_output_that_is_lost) {
   for (const std::string given : {"-p Once -n 4 --no-baseline", "-p Once -n 4 --json", "--help", "--version"}) {
     for (const std::string lost : {">/dev/full", ">&-"}) {
       const std::string command =
-          "'" SPECDEC_PROGRAM "' " + given + " </dev/null 2>'" + file("err").string() + "' " + lost;
+          shell::quoted(SPECDEC_PROGRAM) + " " + given + " </dev/null 2>" + shell::quoted(file("err")) + " " + lost;
       const int status = std::system(command.c_str());
       EXPECT_EQ(WEXITSTATUS(status), 1) << command;
       EXPECT_EQ(contents(file("err")).rfind("generate: the output cannot be written: ", 0), 0U) << command;
