@@ -115,7 +115,7 @@ std::vector<examined_rule> rules_of_other_engines() {
     for (std::size_t t = 0; t < p.size(); ++t) p[t] = q[t] > 0 ? 0 : p[t];
     return p;
   };
-  rules.push_back({"SGLang, speculative_sampling.cuh, with threshold_single = .3 (lossless at its default of 1)",
+  rules.push_back({"SGLang b227f63, speculative_sampling.cuh, threshold_single = .3 (the default, 1, is lossless)",
                    "keeps x with p(x), and always where p(x) is at least the threshold",
                    "p = (1/2, 1/2), draft always 0", "p(0) = .5 is over .3: always kept: 1", 2, 1,
                    drafting(thresholds, {0.5, 0.5}, {1, 0})});
@@ -128,12 +128,12 @@ std::vector<examined_rule> rules_that_reuse_numbers() {
   same_noise.replacement_key = [](const auto& d, std::size_t depth) {
     return d.key_of(depth, specdec::purpose::draft);
   };
-  rules.push_back({"vLLM before #54282 (#47386)",
+  rules.push_back({"vLLM before fe755c8 (#54282, described in #47386)",
                    "what replaces a refused token is drawn with the noise that drew the draft",
                    "p = (1/2, .3, .2), q = (.2, .3, .5)", "", 3, 0, drafting(same_noise, {0.5, 0.3, 0.2}, {2, 3, 5})});
   chain_rule one_number;
   one_number.acceptance_key = [](const auto& d, std::size_t) { return d.key_of(1, specdec::purpose::accept); };
-  rules.push_back({"feifeibear/LLMSpeculativeSampling, random_seed",
+  rules.push_back({"feifeibear/LLMSpeculativeSampling 76117cf, with random_seed",
                    "every drafted token is tested with the same number",
                    "p = (1/2, .3, .2), q = (.2, .3, .5), two drafted", "", 3, 0, [=] {
                      return emitted_by(one_number, {0.5, 0.3, 0.2}, {2, 3, 5}, 2);
