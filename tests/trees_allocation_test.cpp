@@ -21,7 +21,7 @@ void expect_no_allocation_once_warm(const Rule& rule, Drafter drafter, const spe
   text.begin(std::vector<token_id>{10, 11, 12});
   specdec::draft drafted;
   std::size_t accepted = 0;
-  for (std::size_t round = 0; round < 200; ++round) {
+  for (std::size_t round = 0; round < 100; ++round) {
     ASSERT_TRUE(text.running());
     const counted_round made = make_round(text, target, drafter, drafted);
     accepted += made.out.accepted;
