@@ -8,6 +8,8 @@
 #                                   TESTS, the same one if there is none, with further arguments for ctest
 #   tell TEXT                       says something in the table
 #   skip WHY                        ends the stage as one that cannot be run here
+#
+# Interrupted, it ends with the table of what was done.
 
 jobs=${JOBS:-$(nproc)}
 logs=$PWD/build/stages
@@ -23,7 +25,19 @@ skip() {
   exit 77
 }
 
-need() { bash examples/install_packages.sh "$@" || skip "apt cannot bring $*"; }
+# Whether apt knows what there is. Images come without its lists, and without a network they stay so.
+apt_has_lists() { compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; }
+
+need() {
+  bash examples/install_packages.sh "$@" && return
+  # What this release does not have cannot be tested on it; what it has and does not come is a failure.
+  apt_has_lists || return 1
+  local package
+  for package in "$@"; do
+    apt-cache show "$package" >/dev/null 2>&1 || skip "apt has no $package"
+  done
+  return 1
+}
 
 # Prints what a quiet step wrote only if it failed.
 quietly() {
@@ -33,7 +47,10 @@ quietly() {
   return "$status"
 }
 
-# The compiler and the tools of a preset, besides what every preset needs.
+# What every build needs.
+packages=(cmake ninja-build g++ git pkg-config libgtest-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev)
+
+# The compiler and the tools of a preset, besides.
 packages_of() {
   case $1 in
     quick | clang) echo clang ;;
@@ -61,18 +78,23 @@ bring_llama_cpp() {
 preset() {
   # A part of a preset is built where the whole is.
   local name=$1 whole=${1%-part} tests=${2:-$1} arguments=("${@:3}") status=0 llama_options=()
-  local packages=(
-    cmake ninja-build g++ git pkg-config libgtest-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev)
   bash examples/install_packages.sh "${packages[@]}"
   # shellcheck disable=SC2046
   need $(packages_of "$whole")
   case $name in quick | gcc | clang | sanitize) bring_llama_cpp ;; esac
   quietly cmake --preset "$whole" "${llama_options[@]}"
+  tell "$(compiler_of "build/$whole")"
   # All that is wrong is shown, not only the first.
   quietly cmake --build --preset "$name" --parallel "$jobs" -- -k 0
   ctest --preset "$tests" --parallel "$jobs" "${arguments[@]}" 2>&1 | tee "$logs/$stage.tests" || status=$?
   count_tests "build/$whole/Testing/Temporary/LastTest.log"
   return "$status"
+}
+
+# The compiler of a configured build, and its version.
+compiler_of() {
+  sed -nE 's/^set\(CMAKE_CXX_COMPILER_(ID|VERSION) "(.*)"\)$/\2/p' "$1"/CMakeFiles/*/CMakeCXXCompiler.cmake |
+    paste -sd ' '
 }
 
 # Tells how many tests ran. A whole program may be one test for ctest: then those within it count.
@@ -105,9 +127,9 @@ require_stages() {
 
 run_stage() {
   stage=$1
-  local began=$SECONDS status result told shows
-  shows=$(printf '%s\n' "${stages[@]}" | sed -n "s/^$stage  *//p")
-  printf '\n== %s: %s\n' "$stage" "$shows"
+  began=$SECONDS
+  local status result
+  printf '\n== %s: %s\n' "$stage" "$(shown_by "$stage")"
   : >"$logs/$stage.told"
   # Not as a condition: there, bash would go on behind a step that failed.
   set +e
@@ -122,17 +144,41 @@ run_stage() {
     77) result=skipped && skipped=$((skipped + 1)) ;;
     *) result=FAILED && failed=$((failed + 1)) ;;
   esac
-  told=$(paste -sd, "$logs/$stage.told" | sed 's/,/, /g')
-  rows+=("$(printf '%-14s %-8s %5d s  %s' "$stage" "$result" "$((SECONDS - began))" "$shows${told:+: $told}")")
+  enter "$result"
 }
 
-# Runs the stages of these names and prints the table. Fails if a stage did.
-run_stages() {
-  require_stages "$@" || return 2
-  local name
-  for name in "$@"; do run_stage "$name"; done
+# What the stage of this name shows.
+shown_by() { printf '%s\n' "${stages[@]}" | sed -n "s/^$1  *//p"; }
+
+# Enters the stage that ran last into the table.
+enter() {
+  local told
+  told=$(paste -sd, "$logs/$stage.told" | sed 's/,/, /g')
+  told=$(shown_by "$stage")${told:+: $told}
+  rows+=("$(printf '%-14s %-11s %5d s  %s' "$stage" "$1" "$((SECONDS - began))" "$told")")
+}
+
+print_table() {
   printf '\n== summary\n'
   printf '%s\n' "${rows[@]}"
-  printf '%s passed, %d failed, %d skipped, %d s in all\n' "$(($# - failed - skipped))" "$failed" "$skipped" "$SECONDS"
-  ((failed == 0))
+  printf '%d passed, %d failed, %d skipped, %d s in all\n' "$(($1 - failed - skipped))" "$failed" "$skipped" "$SECONDS"
+}
+
+interrupted() {
+  trap - INT TERM
+  local passed=${#rows[@]}
+  enter interrupted
+  print_table "$passed"
+  exit 130
+}
+
+# Runs the stages of these names and prints the table. Fails if a stage did, or if all were skipped.
+run_stages() {
+  require_stages "$@" || return 2
+  trap interrupted INT TERM
+  local name
+  for name in "$@"; do run_stage "$name"; done
+  trap - INT TERM
+  print_table "$#"
+  ((failed == 0 && skipped < $#))
 }
