@@ -6,8 +6,9 @@
 #   bash examples/run.sh doctor                   another program: ballast, doctor, layer_search, specdec_llama, or a
 #                                                 method such as chen
 #
-# Starts from a bare Debian 12 or Ubuntu 24.04: missing packages are installed (install_packages.sh). specdec_llama needs
-# llama.cpp: the one in the folder SPECDEC_LLAMA_ROOT, or else one that npm brings (tests/llama_cpp/install.sh).
+# Starts from a bare Debian 12 (Ubuntu 24.04 is untried): missing packages are installed (install_packages.sh).
+# specdec_llama needs llama.cpp: the one in the folder SPECDEC_LLAMA_ROOT, or else one that npm brings
+# (tests/llama_cpp/install.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -5,8 +5,8 @@
 #   bash tests/run.sh gcc clang      these stages
 #
 # They are named below, each a preset of CMakePresets.json. Fails if a test does, or cannot be run. Starts from a bare
-# Debian 12 or Ubuntu 24.04: missing packages are installed (examples/install_packages.sh), and llama.cpp is brought by
-# npm (llama_cpp/install.sh). Where that cannot be, the tests of its adapter are skipped, and say why.
+# Debian 12 (Ubuntu 24.04 is untried): missing packages are installed (examples/install_packages.sh), and llama.cpp is
+# brought by npm (llama_cpp/install.sh). Where that cannot be, the tests of its adapter are skipped, and say why.
 #
 # full.sh goes on with other compilers, machines and tools.
 set -euo pipefail
