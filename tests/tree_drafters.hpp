@@ -20,8 +20,8 @@ using laws::text_view;
 using specdec::node_id;
 using specdec::token_id;
 
-/// How siblings come about.
-enum class drawing { independently, distinctly, by_turns, fixed };
+/// How siblings come about. Of the last two, to those that are drawn independently comes one of another law.
+enum class drawing { independently, distinctly, by_turns, fixed, and_extended, and_independently_again };
 
 /// Drafts trees: branching[d] children below every node of depth d, drawn from the law that `q` gives of the text.
 struct tree_sampler {
@@ -70,9 +70,7 @@ struct tree_sampler {
             last = answer.next_sibling(last);
           }
           const std::size_t shift = last == specdec::no_node ? 0 : static_cast<std::size_t>(answer.token(last)) + 1;
-          std::vector<float> turned(weights.size());
-          for (std::size_t t = 0; t < weights.size(); ++t) turned[t] = weights[(t + shift) % weights.size()];
-          answer.extend(node, specdec::proposal::dense(turned), chance);
+          answer.extend(node, specdec::proposal::dense(turned(weights, shift)), chance);
         }
         break;
       case drawing::fixed:
@@ -80,12 +78,26 @@ struct tree_sampler {
           answer.extend(node, specdec::proposal::point_mass(weights.size(), ids[i]), chance);
         }
         break;
+      case drawing::and_extended:
+        answer.extend_independently(node, branching[depth], drawn_from, chance);
+        answer.extend(node, specdec::proposal::dense(turned(weights, 1)), chance);
+        break;
+      case drawing::and_independently_again:
+        answer.extend_independently(node, branching[depth], drawn_from, chance);
+        answer.extend_independently(node, 1, specdec::proposal::dense(turned(weights, 1)), chance);
+        break;
     }
     for (node_id child = answer.first_child(node); child != specdec::no_node; child = answer.next_sibling(child)) {
       text.push_back(answer.token(child));
       grow(chance, answer, child, text, deepest);
       text.pop_back();
     }
+  }
+
+  static std::vector<float> turned(const std::vector<float>& weights, std::size_t shift) {
+    std::vector<float> others(weights.size());
+    for (std::size_t t = 0; t < weights.size(); ++t) others[t] = weights[(t + shift) % weights.size()];
+    return others;
   }
 };
 

@@ -262,6 +262,20 @@ TEST(tree_drafter, drafts_nothing_behind_an_end_token) {
   }
 }
 
+TEST(statistics, of_trees_count_by_depth) {
+  testing::law_model target(3, laws::hashed(3, 10));
+  auto drafter = static_tree(3, laws::hashed(3, 11), uniform({3, 2, 2}));
+  specdec::session text(3, generate_options{.max_tokens = 60, .seed = 2}, specdec::recursive_rejection{});
+  text.begin(std::vector<token_id>{0});
+  specdec::speculative_generate(text, target, drafter);
+  const specdec::statistics& stats = text.stats();
+  ASSERT_EQ(stats.evaluated_at.size(), 3U);
+  ASSERT_EQ(stats.accepted_at.size(), 3U);
+  EXPECT_EQ(stats.evaluated_at[0] + stats.evaluated_at[1] + stats.evaluated_at[2], stats.evaluated);
+  EXPECT_EQ(stats.accepted_at[0] + stats.accepted_at[1] + stats.accepted_at[2], stats.accepted);
+  EXPECT_GT(stats.accepted_at[2], 0U);
+}
+
 TEST(tree_drafter, counts_what_is_kept) {
   // The target takes token 2 always; the draft's siblings are all three tokens in some order.
   testing::law_model target(3, laws::fixed({0, 0, 1}));

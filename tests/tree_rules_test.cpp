@@ -80,6 +80,17 @@ TYPED_TEST(tree_rules, are_lossless_on_trees) {
   }
 }
 
+TYPED_TEST(tree_rules, are_lossless_where_some_siblings_are_draws_of_one_law_and_one_is_of_another) {
+  const std::vector<std::vector<std::size_t>> shapes{{1}, {2}, {3}, {1, 1}};
+  for (const auto& shape : shapes) {
+    for (const drawing mode : {drawing::and_extended, drawing::and_independently_again}) {
+      const tree_sampler sampler{laws::hashed(3, 61), shape, mode};
+      EXPECT_LT(enumerate_tree(TypeParam{}, 3, laws::hashed(3, 60), sampler).total_variation(), tolerance)
+          << shape.size() << ' ' << shape[0] << ' ' << int(mode);
+    }
+  }
+}
+
 TYPED_TEST(tree_rules, are_lossless_where_laws_have_holes) {
   const auto even = laws::without_parity(laws::hashed(4, 62), 1);
   const auto odd = laws::without_parity(laws::hashed(4, 63), 0);

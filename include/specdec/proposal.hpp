@@ -280,12 +280,13 @@ class draft {
   }
 
   /// Draws `count` tokens from q, independently, and appends them as children of `parent`. Some may be equal. Copies q
-  /// once. Preconditions: as for `extend`; `parent` has no child yet.
+  /// once. If `parent` has other children too, verifiers try them all one after the other, as if each were drawn by
+  /// itself. Preconditions: as for `extend`.
   template <Chance C>
   void extend_independently(node_id parent, std::size_t count, const proposal& q, C& chance) {
-    SPECDEC_ASSERT(first_child(parent) == no_node);
+    const bool alone = first_child(parent) == no_node;
     const stored_law law = store(q);
-    for (std::size_t i = 0; i < count; ++i) add_child(parent, law, chance, true);
+    for (std::size_t i = 0; i < count; ++i) add_child(parent, law, chance, alone);
   }
 
   /// Draws `count` different tokens from q, without replacement, and appends them as children of `parent`: each is
@@ -336,11 +337,8 @@ class draft {
   [[nodiscard]] node_id next_sibling(node_id node) const noexcept { return nodes_[node - 1].next_sibling; }
   /// Whether no node has more than one child, so that node n is the n-th token of the only path.
   [[nodiscard]] bool is_chain() const noexcept { return !branches_; }
-  /// Whether the children of `node` were drawn by one `extend_independently`.
-  [[nodiscard]] bool has_independent_children(node_id node) const noexcept {
-    const node_id first = first_child(node);
-    return first != no_node && nodes_[first - 1].independent;
-  }
+  /// Whether `node` has children, and all of them were drawn by one `extend_independently`.
+  [[nodiscard]] bool has_independent_children(node_id node) const noexcept { return children_of(node).independent; }
 
   /// The law that the token of `node` was drawn from. The view is valid until the draft changes.
   [[nodiscard]] proposal law_of(node_id node) const noexcept {
@@ -401,6 +399,7 @@ class draft {
   struct children {
     node_id first = no_node;
     node_id last = no_node;
+    bool independent = false;  ///< whether there are some, drawn by one extend_independently
   };
 
   struct record {
@@ -409,7 +408,6 @@ class draft {
     children below = {};
     std::uint32_t depth;
     std::uint16_t lane;  ///< how many nodes of this depth were drafted before
-    bool independent;
     stored_law law;
   };
 
@@ -431,20 +429,17 @@ class draft {
     return child;
   }
 
-  /// A node whose token is still to come.
+  /// A node whose token is still to come. @param independent whether its siblings so far, and it, are draws of one law
   node_id add_node(node_id parent, const stored_law& law, bool independent) {
     SPECDEC_ASSERT(parent <= size());
     const std::size_t child_depth = depth(parent) + 1;
     if (width_.size() < child_depth) width_.push_back(0);
     SPECDEC_ASSERT(width_[child_depth - 1] <= 0xFFFF);
     const auto lane = static_cast<std::uint16_t>(width_[child_depth - 1]++);
-    nodes_.push_back({.parent = parent,
-                      .depth = static_cast<std::uint32_t>(child_depth),
-                      .lane = lane,
-                      .independent = independent,
-                      .law = law});
+    nodes_.push_back({.parent = parent, .depth = static_cast<std::uint32_t>(child_depth), .lane = lane, .law = law});
     const auto child = static_cast<node_id>(nodes_.size());
     children& siblings = parent == root ? root_ : nodes_[parent - 1].below;
+    siblings.independent = independent && (siblings.first == no_node || siblings.independent);
     if (siblings.first == no_node) {
       siblings.first = child;
     } else {
