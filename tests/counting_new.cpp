@@ -45,6 +45,8 @@ counting_new::heap counting_new::live() noexcept {
 #ifdef COUNTING_NEW_ASKS_SANITIZER
 
 bool counting_new::counts_exceptions() noexcept { return true; }
+bool counting_new::can_fail() noexcept { return false; }
+bool counting_new::fail_at(std::size_t) noexcept { return false; }
 
 // A sanitizer's operators see more mistakes than ours would, and some cannot be replaced.
 extern "C" void __sanitizer_malloc_hook(const volatile void* memory, std::size_t) {
@@ -57,8 +59,19 @@ extern "C" void __sanitizer_free_hook(const volatile void* memory) {
 #else
 
 bool counting_new::counts_exceptions() noexcept { return false; }
+bool counting_new::can_fail() noexcept { return true; }
 
 namespace {
+
+/// Allocations up to the one that fails, and that one.
+std::atomic<std::size_t> succeeding{0};
+std::atomic<bool> failed{false};
+
+void fail_if_asked() {
+  if (succeeding.load(std::memory_order_relaxed) == 0 || succeeding.fetch_sub(1, std::memory_order_relaxed) > 1) return;
+  failed = true;
+  throw std::bad_alloc();
+}
 
 void* counted(void* memory) {
   if (memory == nullptr) throw std::bad_alloc();
@@ -74,9 +87,18 @@ void release(void* memory) noexcept {
 
 }  // namespace
 
+bool counting_new::fail_at(std::size_t n) noexcept {
+  succeeding = n;
+  return failed.exchange(false);
+}
+
 // The standard library's other operators call these.
-void* operator new(std::size_t size) { return counted(std::malloc(size == 0 ? 1 : size)); }
+void* operator new(std::size_t size) {
+  fail_if_asked();
+  return counted(std::malloc(size == 0 ? 1 : size));
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
+  fail_if_asked();
   const auto unit = static_cast<std::size_t>(alignment);
   return counted(std::aligned_alloc(unit, (size + unit - 1) / unit * unit));
 }

@@ -178,6 +178,8 @@ TEST(law, bad_parameters_are_refused) {
   for (const double t : {-1.0, 1e-9, 1e31, std::numeric_limits<double>::quiet_NaN(), static_cast<double>(infinity)}) {
     EXPECT_THROW(law(2, {t}), std::invalid_argument) << t;
   }
+  EXPECT_THROW(law(2, {}, {.tokens = {2}, .min_tokens = 1}), std::invalid_argument);
+  EXPECT_THROW(law(2, {}, {.tokens = {-1}}), std::invalid_argument);
 }
 
 TEST(law, reads_a_row_once_a_round) {
@@ -271,6 +273,30 @@ TEST(draws, follow_a_residual) {
     EXPECT_LT(total_variation(left, expected), 1e-12);
     EXPECT_FALSE(left.fell_back());
     expect_draws_follow(left, 1e-11);
+  }
+}
+
+TEST(residual, does_not_depend_on_the_unit_of_the_drafts_weights) {
+  constexpr std::size_t size = 100000;
+  const std::vector<float> logits(size, 0.0F);
+  law pipeline(size, {});
+  const auto p = pipeline.of(logits_row<float>(logits.data(), size));
+  const std::vector<token_id> ids{5, 90000};
+  for (const double share : {1.0, 1e-3, 1e-5, 1e-9}) {
+    for (const float unit : {2e-30F, 1.0F, 2e29F}) {
+      const std::vector<float> weights{unit, 2 * unit};
+      std::vector<float> all(size, 0.0F);
+      all[5] = weights[0];
+      all[90000] = weights[1];
+      for (const proposal& q : {proposal::sparse(size, ids, weights), proposal::dense(all)}) {
+        const specdec::residual left(p, q, share);
+        EXPECT_NEAR(left.mass() / share, 1 - 2.0 / size, 1e-6) << share << ' ' << unit;
+        EXPECT_EQ(left.probability(5), 0);
+        EXPECT_NEAR(left.probability(6) * (size - 2), 1, 1e-6);
+        EXPECT_EQ(left.draw(4.5 / (size - 2)), 4);
+        EXPECT_EQ(left.draw(5.5 / (size - 2)), 6);
+      }
+    }
   }
 }
 

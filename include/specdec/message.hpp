@@ -29,6 +29,15 @@ inline void require_token(token_id token, std::size_t vocab_size, const char* wh
   }
 }
 
+/// Throws std::invalid_argument, saying whose it is, for a vocabulary that has not the size of the others.
+inline void require_vocabulary(std::size_t expected, std::size_t size, const char* whose) {
+  if (size != expected) {
+    raise<std::invalid_argument>("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
+                                 whose + " has " + std::to_string(size) +
+                                 " (if the wider one is padding, wrap that model in specdec::padded)");
+  }
+}
+
 }  // namespace specdec::inline SPECDEC_ABI
 
 #endif  // SPECDEC_MESSAGE_HPP

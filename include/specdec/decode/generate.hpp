@@ -18,6 +18,7 @@
 #include "../draft/model.hpp"
 #include "../failure.hpp"
 #include "../length/constant.hpp"
+#include "../message.hpp"
 #include "../requirements.hpp"
 #include "../vectors.hpp"
 #include "../verify/rejection.hpp"
@@ -36,7 +37,9 @@ class logits_error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A finished generation.
+/// A finished generation: all that the sink was handed. Where sink or stop request ended it, what then waited, as it
+/// may have been the beginning of a stop, is not there; a session of your own has it (`session::waiting`) and can go
+/// on.
 struct generation {
   std::vector<emitted_token> tokens;  ///< the generated tokens, without the prompt and without what stopped them
   std::string text;                   ///< their bytes, if options.detokenize is set
@@ -73,7 +76,7 @@ template <class Rule, class Randomness, TargetModel Target>
 
 /// Has the target score a draft, as a tree where it branches. Throws std::invalid_argument if the target scores none.
 template <TargetModel Target>
-[[nodiscard]] auto score(Target& target, const decode_plan& plan) {
+[[nodiscard]] decltype(auto) score(Target& target, const decode_plan& plan) {
   if constexpr (DecodesTrees<Target>) {
     if (plan.tree) return target.decode_tree(plan.tokens, plan.parents, plan.rows);
   } else if (plan.tree) {
@@ -86,17 +89,13 @@ template <TargetModel Target>
 /// vocabulary, std::logic_error if the session has no text.
 template <class Rule, class Randomness, TargetModel Target, class Draft>
 void prepare_rounds(session<Rule, Randomness>& session, const Target& target, const Draft& drafter) {
-  const auto require_vocabulary = [&](std::optional<std::size_t> size, const char* whose) {
-    const std::size_t expected = session.target_law().vocab_size();
-    if (size && *size != expected) {
-      raise<std::invalid_argument>("specdec: expected one vocabulary of " + std::to_string(expected) + " tokens; " +
-                                   whose + " has " + std::to_string(*size) +
-                                   " (if the wider one is padding, wrap that model in specdec::padded)");
-    }
-  };
-  require_vocabulary(target.vocab_size(), "the target");
+  const std::size_t expected = session.target_law().vocab_size();
+  require_vocabulary(expected, target.vocab_size(), "the target");
   // A drafter may have no vocabulary of its own, or learn at run time whether it has.
-  if constexpr (requires { drafter.vocab_size(); }) require_vocabulary(drafter.vocab_size(), "the draft");
+  if constexpr (requires { drafter.vocab_size(); }) {
+    const std::optional<std::size_t> size = drafter.vocab_size();
+    if (size) require_vocabulary(expected, *size, "the draft");
+  }
   if constexpr (HasCapacity<Target>) session.limit(target.capacity());
 
   if (session.status() == session_status::idle) {
@@ -147,7 +146,7 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
     const double planned = seconds_now();
 
     if (target.size() > plan.held) target.truncate(plan.held);
-    const auto rows = score(target, plan);
+    const auto& rows = score(target, plan);
     const double decoded = seconds_now();
 
     const verdict judged = session.verify(rows);

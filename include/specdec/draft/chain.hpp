@@ -74,8 +74,9 @@ class chain_drafting {
     goal_ = std::min({policy_.depth(request), request.max_depth, request.max_nodes, room});
     done_ = goal_ == 0;
     if (done_) return false;
-    if (law_.follow(*request.target_law)) find_ungreedy(*request.target_law);
-    answer.reserve(goal_, goal_ * kept_.size());
+    follow(*request.target_law);
+    const std::size_t expected = std::min(goal_, most_expected);
+    answer.reserve(expected, expected * kept_.size());
     // The last committed token is always fed again: its row is the law of the first drafted token.
     held_ = std::min(held, request.context.size() - 1);
     tip_ = root;
@@ -125,6 +126,8 @@ class chain_drafting {
  private:
   /// Whether the policy looks at laws.
   static constexpr bool judges = EndsBeforeToken<Policy> || EndsBeforeEntropy<Policy> || EndsBehindToken<Policy>;
+  /// The most tokens that room is made for ahead of time: a policy may set no bound, and end drafts by what it sees.
+  static constexpr std::size_t most_expected = 256;
 
   [[nodiscard]] text_so_far text() const noexcept {
     return {request_.context, answer_->tokens(), request_.prompt_size};
@@ -157,18 +160,21 @@ class chain_drafting {
     return q;
   }
 
-  /// Makes what a greedy law chooses from, if the policy wants probabilities.
-  void find_ungreedy(const law& target) {
+  /// Follows the target's law, and makes what a greedy law chooses from, if the policy wants probabilities.
+  void follow(const law& target) {
+    if (law_.follow(target)) knows_ungreedy_ = false;
+    if (knows_ungreedy_) return;
     ungreedy_.reset();
     if constexpr (judges) {
-      sampling_params own = law_.params();
-      if (own.temperature > 0) return;
-      own.temperature = 1;
-      own.top_k = 0;
-      own.top_p = 1;
-      own.min_p = 0;
-      ungreedy_.emplace(vocab_size_, own, target.ends());
+      if (sampling_params own = law_.params(); own.temperature == 0) {
+        own.temperature = 1;
+        own.top_k = 0;
+        own.top_p = 1;
+        own.min_p = 0;
+        ungreedy_.emplace(vocab_size_, own, target.ends());
+      }
     }
+    knows_ungreedy_ = true;
   }
 
   std::size_t vocab_size_;
@@ -176,6 +182,7 @@ class chain_drafting {
   draft_law law_;
   kept_law kept_;
   std::optional<law> ungreedy_;  ///< what law_ chooses from, if that is greedy and the policy wants probabilities
+  bool knows_ungreedy_ = false;  ///< whether that is so for law_ as it is now
 
   draft_request request_;
   draft* answer_ = nullptr;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../failure.hpp"
+#include "../message.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../sampling/mask.hpp"
@@ -38,7 +39,10 @@ class draft_law {
   }
 
   /// Follows the target's law as it is in a round. Says whether that made another law of this one; then it allocates.
+  /// Throws std::invalid_argument if the target's vocabulary has another size: then neither its text nor its parameters
+  /// mean anything here.
   bool follow(const law& target) {
+    require_vocabulary(target.vocab_size(), vocab_size_, "the draft");
     const sampling_params& params = own_ ? *own_ : target.params();
     if (law_ && law_->params() == params && law_->ends() == target.ends()) return false;
     law_.emplace(vocab_size_, params, target.ends());

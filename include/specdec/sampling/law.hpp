@@ -16,6 +16,7 @@
 
 #include "../detail/kernels.hpp"
 #include "../failure.hpp"
+#include "../message.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../types.hpp"
@@ -40,14 +41,14 @@ using row_value = typename std::remove_cvref_t<decltype(std::declval<const Rows&
 /// again (for a log-probability, say) pays nothing.
 class law {
  public:
-  /// Throws std::invalid_argument for bad parameters or an empty vocabulary.
+  /// Throws std::invalid_argument for bad parameters, an empty vocabulary, or an end token outside it.
   law(std::size_t vocab_size, const sampling_params& params, const end_rule& ends = {}, const any_mask& mask = {})
-      : vocab_size_(checked(vocab_size, params)),
+      : vocab_size_(checked(vocab_size, params, ends)),
         params_(params),
         ends_(ends),
         mask_(mask),
         editor_(vocab_size, params, ends) {
-    prepare(single_);
+    single_ = prepared();
   }
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return vocab_size_; }
@@ -66,7 +67,7 @@ class law {
     text_ = {committed, {}, prompt_size};
     drafted_ = &drafted;
     ended_ = ended;
-    while (places_.size() <= drafted.size()) prepare(places_.emplace_back());
+    while (places_.size() <= drafted.size()) places_.push_back(prepared());
     path_.reserve(drafted.size());
     for (place& p : places_) p.forget();
     shares_.resize(places_.size());
@@ -107,8 +108,8 @@ class law {
   [[nodiscard]] distribution<row_value<Rows>> model_at(const Rows& rows, node_id node) {
     static const sampling_params own;
     if (!reports_model_) {
-      reports_model_ = true;
       for (place& p : places_) p.own.blocks.resize(detail::block_count(vocab_size_));
+      reports_model_ = true;
     }
     place& p = place_of(node);
     if (has_ended(node)) return any_law<row_value<Rows>>();
@@ -123,8 +124,8 @@ class law {
   [[nodiscard]] distribution<row_value<Rows>> untempered_at(const Rows& rows, node_id node) {
     static const sampling_params untempered;
     if (!reports_untempered_) {
-      reports_untempered_ = true;
       for (place& p : places_) p.untempered.blocks.resize(detail::block_count(vocab_size_));
+      reports_untempered_ = true;
     }
     place& p = place_of(node);
     if (has_ended(node)) return any_law<row_value<Rows>>();
@@ -215,8 +216,9 @@ class law {
     }
   };
 
-  /// Takes the memory that a place needs.
-  void prepare(place& p) const {
+  /// A place with the memory that it needs.
+  [[nodiscard]] place prepared() const {
+    place p;
     p.edits.reserve(editor_.most_edits());
     p.final.blocks.resize(detail::block_count(vocab_size_));
     if (mask_.restricts()) {
@@ -225,6 +227,7 @@ class law {
     }
     if (reports_model_) p.own.blocks.resize(detail::block_count(vocab_size_));
     if (reports_untempered_) p.untempered.blocks.resize(detail::block_count(vocab_size_));
+    return p;
   }
 
   [[nodiscard]] place& place_of(node_id node) noexcept {
@@ -232,9 +235,10 @@ class law {
     return places_[node];
   }
 
-  static std::size_t checked(std::size_t vocab_size, const sampling_params& params) {
+  static std::size_t checked(std::size_t vocab_size, const sampling_params& params, const end_rule& ends) {
     if (vocab_size == 0) raise<std::invalid_argument>("specdec: the vocabulary must not be empty");
     params.validate(vocab_size);
+    for (const token_id token : ends.tokens) require_token(token, vocab_size, "the list of end tokens");
     return vocab_size;
   }
 
@@ -290,10 +294,10 @@ class law {
 
   template <class T>
   void study(const logits_row<T>& row, const changes& changed, const sampling_params& params, memory& found) {
-    found.known = true;
     found.fault = row_fault::none;
     if (row.size() != vocab_size_) {
       found.fault = row_fault::wrong_width;
+      found.known = true;
       return;
     }
     const detail::edited_row<T> edited{row, changed.edits, changed.allowed};
@@ -309,6 +313,7 @@ class law {
     } else if (studied.maximum == std::numeric_limits<arithmetic<T>>::infinity()) {
       found.fault = row_fault::positive_infinity;
     }
+    found.known = true;
   }
 
   template <class T>

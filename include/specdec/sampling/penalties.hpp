@@ -29,7 +29,7 @@ class logit_editor {
       : params_(params), ends_(ends) {
     if (params.penalizes()) {
       counts_.resize(vocab_size);
-      seen_.reserve(std::min(vocab_size, params.penalty_window));
+      seen_.reserve(most_seen());
     }
     std::vector<logit_bias>& bias = params_.bias;
     // By amount too, so that a token's biases have one sum whatever their order.
@@ -53,14 +53,18 @@ class logit_editor {
 
   /// The most logits that can change behind one text.
   [[nodiscard]] std::size_t most_edits() const noexcept {
-    return params_.bias.size() + (params_.penalizes() ? std::min(counts_.size(), params_.penalty_window) : 0) +
+    return params_.bias.size() + (params_.penalizes() ? most_seen() : 0) +
            (ends_.restricts() ? ends_.tokens.size() : 0);
   }
 
-  /// Writes the changed logits of `row` behind `text` to `edits`, ascending by token. Precondition: edits().
+  /// Writes the changed logits of `row` behind `text` to `edits`, ascending by token. Preconditions: edits(); the row
+  /// has a logit for every token of the vocabulary, and the text no others.
   template <class Real>
   void edit(const logits_row<Real>& row, const text_so_far& text, std::vector<detail::edit>& edits) {
     edits.clear();
+    // A copy's memory was not taken yet; were it taken among the counts, they would be left behind where there is none.
+    edits.reserve(most_edits());
+    seen_.reserve(params_.penalizes() ? most_seen() : 0);
     if (params_.penalizes()) count(text);
     auto bias = params_.bias.begin();
     const auto add_biased_before = [&](token_id end) {
@@ -84,6 +88,9 @@ class logit_editor {
   }
 
  private:
+  /// The most distinct tokens in a window.
+  [[nodiscard]] std::size_t most_seen() const noexcept { return std::min(counts_.size(), params_.penalty_window); }
+
   template <class Real>
   void forbid_ends(const logits_row<Real>& row, std::vector<detail::edit>& edits) const {
     for (const token_id token : ends_.tokens) {
