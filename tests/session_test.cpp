@@ -305,6 +305,36 @@ TEST(session, refuses_a_law_over_another_vocabulary) {
             "specdec: expected proposals over 6 tokens; the draft has one over 3");
 }
 
+TEST(session, refuses_a_draft_model_of_another_vocabulary_before_it_is_asked) {
+  for (const std::size_t size : {3U, 9U}) {
+    // Behind an end token, and under a penalty on a token, that a narrower model does not have.
+    specdec::session text(
+        6, {.max_tokens = 3, .sampling = {.repetition_penalty = 1.5}, .end_tokens = {5}, .min_tokens = 2});
+    text.begin(std::vector<token_id>{4, 5});
+    law_model draft(size, laws::hashed(size, 2));
+    specdec::model_drafter drafter(draft, specdec::constant{2});
+    specdec::draft answer;
+    const auto request = text.request();
+    answer.begin(request);
+    EXPECT_EQ(refused([&] { drafter.propose(request, text.chance(), answer); }),
+              "specdec: expected one vocabulary of 6 tokens; the draft has " + std::to_string(size) +
+                  " (if the wider one is padding, wrap that model in specdec::padded)");
+    EXPECT_EQ(draft.size(), 0U);
+  }
+}
+
+TEST(session, drafts_with_a_policy_that_sets_no_bound) {
+  law_model target(6, target_law());
+  law_model draft(6, draft_law());
+  specdec::session text(6, {.max_tokens = std::numeric_limits<std::size_t>::max()});
+  text.begin(prompt);
+  specdec::model_drafter drafter(draft, specdec::confidence(specdec::constant{text.options().max_tokens}));
+  std::size_t rounds = 0;
+  specdec::speculative_generate(text, target, drafter, [&](const specdec::outcome&) { return ++rounds < 20; });
+  EXPECT_EQ(rounds, 20U);
+  EXPECT_GT(text.stats().accepted, 0U);
+}
+
 TEST(session, lifts_a_bare_draft_model) {
   law_model target(6, target_law());
   law_model draft(6, draft_law());

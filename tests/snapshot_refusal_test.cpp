@@ -18,6 +18,7 @@ using specdec::generate_options;
 using specdec::outcome;
 using specdec::session_state;
 using specdec::session_status;
+using specdec::token_id;
 
 using text_session = specdec::session<>;
 using bytes = std::vector<std::byte>;
@@ -170,6 +171,30 @@ TEST_F(refusal, of_a_state_that_contradicts_itself) {
   EXPECT_EQ(with([](auto& s) { s.status = session_status::failed; }), fault);
   EXPECT_EQ(with([](auto& s) { ++s.round; }), "its counts are of other rounds");
   EXPECT_EQ(with([](auto& s) { s.stats.accepted_at.push_back(1); }), "its counts are of several depths");
+  const std::string more = "it counts more tokens as accepted than as evaluated, or as evaluated than as proposed";
+  EXPECT_EQ(with([](auto& s) { s.stats.accepted = s.stats.evaluated + 1; }), more);
+  EXPECT_EQ(with([](auto& s) { s.stats.proposed = s.stats.evaluated - 1; }), more);
+  const std::string rounds = "its rounds cannot have brought so many tokens";
+  EXPECT_EQ(with([](auto& s) { s.stats.rounds = s.round = 0; }), rounds);
+  EXPECT_EQ(with([](auto& s) { s.stats.rounds = s.round = 1000; }), rounds);
+  EXPECT_EQ(with([](auto& s) { ++s.stats.cut; }), "its counts of emitted tokens differ");
+  EXPECT_EQ(with([](auto& s) { --s.prompt_size; }), "it has more generated tokens than it counts");
+  EXPECT_EQ(with([](auto& s) { s.stats.residual_fallbacks = s.stats.rounds + 1; }),
+            "it counts more residuals than rounds");
+  const std::string sums = "its counts by depth have other sums";
+  EXPECT_EQ(with([](auto& s) { ++s.stats.evaluated_at[0]; }), sums);
+  EXPECT_EQ(with([](auto& s) { --s.stats.accepted_at[0]; }), sums);
+  const auto failed_at = [&with](auto place) {
+    return with([place](auto& s) {
+      s.status = session_status::failed;
+      s.fault = specdec::row_fault::nan;
+      s.faulty_position = place(s);
+    });
+  };
+  const std::string misplaced = "its fault is not behind its text";
+  EXPECT_EQ(failed_at([](auto& s) { return s.committed.size() - 1; }), misplaced);
+  EXPECT_EQ(failed_at([](auto& s) { return s.committed.size() + s.stats.evaluated_at.size() + 1; }), misplaced);
+  EXPECT_EQ(with([](auto& s) { s.status = session_status::end_token; }), "there is no end token where its text ended");
   EXPECT_EQ(with([](auto& s) { s.prompt_size = s.committed.size(); }), "more tokens wait than were generated");
   EXPECT_EQ(with([](auto& s) { s.waiting[0].id ^= 1; }), "the tokens that wait are not the last of its text");
   EXPECT_EQ(with([](auto& s) { s.waiting[0].origin = static_cast<specdec::provenance>(2); }),
@@ -188,6 +213,99 @@ TEST_F(refusal, of_a_state_that_contradicts_itself) {
               s.stop_index = std::numeric_limits<std::size_t>::max();
             }),
             "specdec: the snapshot's text ended at stop_sequence 18446744073709551615; the options have 20");
+}
+
+/// The state of a session that runs, and has generated all tokens but the first, each in a round of its own.
+session_state generated_plainly(const std::vector<token_id>& text) {
+  session_state state;
+  state.committed = text;
+  state.prompt_size = 1;
+  state.round = static_cast<std::uint32_t>(text.size() - 1);
+  state.status = session_status::running;
+  state.stats.rounds = state.stats.emitted = state.stats.delivered = text.size() - 1;
+  return state;
+}
+
+TEST_F(refusal, of_a_text_that_ended_at_a_stop_which_is_not_there) {
+  for (const auto status : {session_status::stop_sequence, session_status::stop_text}) {
+    session_state changed = state();
+    changed.status = status;
+    changed.stop_index = 1;
+    EXPECT_EQ(refused(changed), "specdec: the snapshot's text ended at " + std::string(to_string(status)) +
+                                    " 1; that of the options is not there");
+  }
+  // One that is there, under the number of another, or taken for a text.
+  const generate_options options{
+      .max_tokens = 9,
+      .stop_sequences = {{70}, {7, 8}},
+      .stop_texts = {"70"},
+      .detokenize = [](token_id token, std::string& text) { text += std::to_string(token); }};
+  session_state ended = generated_plainly({1, 7, 8});
+  ended.status = session_status::stop_sequence;
+  ended.stop_index = 1;
+  ended.waiting = {{7}, {8}};
+  const auto taken = [&] {
+    text_session text(scenarios::vocab_size, options);
+    try {
+      text.restore(specdec::to_bytes(ended, scenarios::vocab_size, options));
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return text.status() == session_status::stop_sequence;
+  };
+  EXPECT_TRUE(taken());
+  ended.stop_index = 0;
+  EXPECT_FALSE(taken());
+  ended.status = session_status::stop_text;
+  EXPECT_FALSE(taken());
+}
+
+TEST_F(refusal, of_a_text_that_contradicts_its_end_tokens) {
+  const generate_options options{.max_tokens = 9, .end_tokens = {3, 4}, .stop_sequences = {{7, 3}}};
+  const auto refused_for = [&](auto change) {
+    session_state changed = generated_plainly({3, 7, 8, 9});
+    change(changed);
+    text_session text(scenarios::vocab_size, options);
+    try {
+      text.restore(specdec::to_bytes(changed, scenarios::vocab_size, options));
+    } catch (const std::invalid_argument& error) {
+      EXPECT_EQ(text.status(), session_status::idle);
+      return std::string(error.what());
+    }
+    EXPECT_EQ(text.status(), changed.status);
+    return std::string();
+  };
+  EXPECT_EQ(refused_for([](auto&) {}), "") << "one in the prompt ends nothing";
+  EXPECT_EQ(refused_for([](auto& s) {
+              s.committed = {3, 7, 8, 4};
+              s.status = session_status::end_token;
+            }),
+            "");
+  EXPECT_EQ(refused_for([](auto& s) {
+              s.committed = {3, 8, 7, 3};
+              s.status = session_status::stop_sequence;
+            }),
+            "")
+      << "a stop that ends with an end token comes first";
+  const std::string begin = "specdec: the snapshot contradicts itself: ";
+  EXPECT_EQ(refused_for([](auto& s) { s.committed = {3, 7, 4, 9}; }), begin + "its text goes on behind an end token");
+  EXPECT_EQ(refused_for([](auto& s) { s.committed = {3, 7, 8, 4}; }), begin + "its text goes on behind an end token");
+  EXPECT_EQ(refused_for([](auto& s) {
+              s.committed = {3, 7, 4, 4};
+              s.status = session_status::end_token;
+            }),
+            begin + "its text goes on behind an end token");
+  EXPECT_EQ(refused_for([](auto& s) {
+              s.prompt_size = 4;
+              s.status = session_status::end_token;
+            }),
+            begin + "there is no end token where its text ended");
+  EXPECT_EQ(refused_for([](auto& s) {
+              s.committed = {3, 7, 8, 4};
+              s.status = session_status::end_token;
+              s.waiting = {{4}};
+            }),
+            begin + "tokens wait where nothing can follow");
 }
 
 }  // namespace

@@ -60,7 +60,10 @@ class emission {
     bytes_.clear();
     byte_ends_.clear();
     for (const emitted_token& token : tokens_) {
-      if (detokenize) detokenize(token.id, bytes_);
+      // The hook is given no text that it might replace.
+      piece_.clear();
+      if (detokenize) detokenize(token.id, piece_);
+      bytes_ += piece_;
       byte_ends_.push_back(bytes_.size());
     }
   }
@@ -102,6 +105,7 @@ class emission {
   std::vector<node_id> path_;  ///< path_[i]: the node behind which token i stands
   std::vector<emitted_token> tokens_;
   std::vector<candidate> candidates_;
+  std::string piece_;  ///< the bytes of one token
   std::string bytes_;
   std::vector<std::size_t> byte_ends_;
   std::vector<token_id> ids_;

@@ -64,7 +64,8 @@ namespace specdec::inline SPECDEC_ABI {
 /// of its target is copied too, so two of them may share one target only if that tells its tokens (`KnowsTokens`), or
 /// through `forget_target`.
 ///
-/// Once rounds have reached their full size, none of these functions allocates, but for snapshots and copies.
+/// Once rounds have reached their full size, none of the functions of a round allocates. Those that begin a text or
+/// take one up (`begin`, `append`, `rewind`, `restore`) do, and so do snapshots and copies.
 template <class Rule = rejection, Chance Randomness = philox>
 class session {
  public:
@@ -120,7 +121,9 @@ class session {
 
   /// Goes back to the first `size` tokens of the text, to generate something else behind them, or without a stop
   /// sequence to `append` something: `rewind(prompt_size() + delivered())`. They become the prompt, as with `append`.
-  /// Throws std::invalid_argument if there are not so many, or for 0; then nothing has changed.
+  /// Something else it is where the noise depends on the round; under `coupled` it depends on the place alone, and
+  /// another text takes another stream (`fork`). Throws std::invalid_argument if there are not so many tokens, or for
+  /// 0; then nothing has changed.
   void rewind(std::size_t size) {
     if (committed_.empty()) {
       raise<std::invalid_argument>(
@@ -134,7 +137,7 @@ class session {
   }
 
   /// Goes on with the same generation after `stop`, or after unusable logits: as if it had not been interrupted. Does
-  /// nothing if the session ended by itself.
+  /// nothing if the session ended by itself. A `limit` that was set meanwhile may end the text at once; see there.
   void resume() noexcept {
     if (status_ != session_status::stopped && status_ != session_status::failed) return;
     fault_ = row_fault::none;
@@ -161,13 +164,15 @@ class session {
 
   /// Takes up the text of a snapshot, of a session with the same vocabulary, seed, stream and sampling, in this process
   /// or another, and goes on as that session would have. A text that had ended at a limit goes on if the limit is
-  /// higher now. All of the text is fed to the target again. Throws std::invalid_argument for bytes that do not fit, or
-  /// are no snapshot; then nothing has changed.
+  /// higher now, and one that has reached a limit which is lower now ends as by `limit`. All of the text is fed to the
+  /// target again. Throws std::invalid_argument for bytes that do not fit, or are no snapshot; then nothing has
+  /// changed.
   void restore(std::span<const std::byte> bytes) {
     session_state state = from_bytes(bytes, law_.vocab_size(), options_);
     delivery taken({options_.stop_sequences, options_.stop_texts}, options_.top_log_probabilities);
     taken.take_up(view_of(state.committed).subspan(state.prompt_size), view_of(state.waiting),
                   {view_of(state.waiting_top), options_.top_log_probabilities}, options_.detokenize);
+    require_stop(state, taken.match());
     start(std::move(state.committed));
     prompt_size_ = state.prompt_size;
     delivery_ = std::move(taken);
@@ -187,7 +192,9 @@ class session {
   /// target knows its tokens.
   void forget_target() noexcept { target_holds_.truncate(0); }
 
-  /// Tells the session how many tokens the target can hold. Without it the context counts as endless.
+  /// Tells the session how many tokens the target can hold. Without it the context counts as endless. A running text
+  /// that is longer ends here, between two rounds: no outcome tells of it, so what waited for a stop is not handed on.
+  /// It stays in `waiting()`, the last of the text.
   void limit(std::size_t capacity) {
     capacity_ = capacity;
     update_status();
@@ -234,8 +241,9 @@ class session {
   }
 
   /// Decides the round from the target's answer: rows.row(node) is the law behind that node. Changes nothing that a
-  /// second call would see. Throws std::invalid_argument for a wrong number of rows; what the mask and the detokenize
-  /// hook throw passes through. Precondition: called behind plan().
+  /// second call would see. Throws std::invalid_argument for a wrong number of rows, or for a verdict of a rule of the
+  /// user's that `require_verdict` refuses; what the mask and the detokenize hook throw passes through. Precondition:
+  /// called behind plan().
   template <LogitsRows Rows>
   [[nodiscard]] verdict verify(const Rows& rows) {
     return verify(rows, chance_);
@@ -251,6 +259,7 @@ class session {
                                    " rows of logits from the target; got " + std::to_string(rows.size()));
     }
     const verdict v = judged(rows, chance);
+    require_verdict(v, *open_.drafted, law_.vocab_size());
     emission_.clear();
     if (v.fault != row_fault::none) {
       make_ready();
@@ -263,22 +272,15 @@ class session {
   }
 
   /// Takes a verdict that was reached elsewhere, by a remote target, say. Its tokens will have no log-probabilities.
-  /// Throws std::invalid_argument if it keeps a node that is not in the draft, or has a token outside the vocabulary.
+  /// Throws std::invalid_argument for a verdict that no rule can reach: that names a node which is not in the draft,
+  /// has a token outside the vocabulary, or rejects where the draft does not go on; see `require_verdict`.
   /// Precondition: called behind plan().
   [[nodiscard]] verdict adopt(const verdict& v) {
     SPECDEC_ASSERT(open_.drafted != nullptr);
     open_.judged = false;
-    const node_id last = v.fault == row_fault::none ? v.kept : v.faulty_row;
-    if (last > open_.drafted->size()) {
-      raise<std::invalid_argument>("specdec: expected a verdict on a draft of " +
-                                   std::to_string(open_.drafted->size()) + " tokens; it names node " +
-                                   std::to_string(last));
-    }
+    require_verdict(v, *open_.drafted, law_.vocab_size());
     emission_.clear();
-    if (v.fault == row_fault::none) {
-      require_token(v.next, law_.vocab_size(), "the verdict");
-      emission_.collect(*open_.drafted, v, options_.detokenize);
-    }
+    if (v.fault == row_fault::none) emission_.collect(*open_.drafted, v, options_.detokenize);
     make_ready();
     return v;
   }
@@ -339,9 +341,12 @@ class session {
   [[nodiscard]] std::size_t prompt_size() const noexcept { return prompt_size_; }
   /// The committed tokens behind the prompt.
   [[nodiscard]] std::span<const token_id> generated() const noexcept { return tokens().subspan(prompt_size_); }
-  /// How many of those were handed on in outcomes. The rest wait, or belong to a stop sequence or stop text.
+  /// How many of those were handed on in outcomes. The rest is in `waiting()`.
   [[nodiscard]] std::size_t delivered() const noexcept { return delivery_.delivered(); }
-  /// The generated tokens that were not handed on, with what is known of them.
+  /// The generated tokens that were not handed on, with what is known of them. While the text goes on, or is stopped or
+  /// failed, they may be the beginning of a stop. Of a text that ended at a stop sequence or stop text they are that,
+  /// and what else its tokens hold. Of one that ended at a limit they belong to the text: `limit`, `resume` or
+  /// `restore` ended it between two rounds, and no outcome will hand them on.
   [[nodiscard]] std::span<const emitted_token> waiting() const noexcept { return delivery_.waiting(); }
   /// The candidates in place of each of these.
   [[nodiscard]] candidate_table waiting_top() const noexcept { return delivery_.waiting_top(); }
@@ -420,7 +425,7 @@ class session {
     reserve_at_least(committed_, committed_.size() + rows);
     emission_.reserve(rows);
     delivery_.reserve(rows, 0);
-    statistics_.reserve(drafted.size());
+    statistics_.reserve(drafted.max_depth());
     law_.begin_round(tokens(), prompt_size_, drafted, ends_.nodes());
     return {held, view_of(feed_), view_of(parents_), rows, !drafted.is_chain()};
   }

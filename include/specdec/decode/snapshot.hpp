@@ -15,6 +15,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,7 @@
 #include "options.hpp"
 #include "outcome.hpp"
 #include "statistics.hpp"
+#include "stop.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
 
@@ -195,7 +197,10 @@ template <std::same_as<session_state> State>
   return std::move(out.bytes());
 }
 
-/// Throws std::invalid_argument, saying what is wrong, for a state that no session with these options can be in.
+/// Throws std::invalid_argument, saying what is wrong, for a state that contradicts itself: its parts do not belong to
+/// one text that a session with these end tokens has generated. Limits and stops may have been others when the bytes
+/// were written. Whether a model could have said the text, or a stop was reached, is not looked into here; see
+/// `require_stop`.
 template <std::same_as<session_state> State>
 void require_sound(const State& state, std::size_t vocab_size, const generate_options& options) {
   const auto require = [](bool sound, const char* claim) {
@@ -214,9 +219,42 @@ void require_sound(const State& state, std::size_t vocab_size, const generate_op
   require(state.fault <= row_fault::nothing_allowed, "it has an unknown fault");
   require((state.status == session_status::failed) == (state.fault != row_fault::none),
           "only a session that failed has a fault");
-  require(static_cast<std::uint32_t>(state.stats.rounds) == state.round, "its counts are of other rounds");
-  require(state.stats.evaluated_at.size() == state.stats.accepted_at.size(), "its counts are of several depths");
-  require(waiting.size() <= text.size() - state.prompt_size, "more tokens wait than were generated");
+
+  const statistics& stats = state.stats;
+  const auto generated = view_of(text).subspan(state.prompt_size);
+  const auto sum = [](const std::vector<std::uint64_t>& counts) {
+    std::uint64_t total = 0;
+    for (const std::uint64_t count : counts) total += count;
+    return total;
+  };
+  require(static_cast<std::uint32_t>(stats.rounds) == state.round, "its counts are of other rounds");
+  require(stats.accepted <= stats.evaluated && stats.evaluated <= stats.proposed,
+          "it counts more tokens as accepted than as evaluated, or as evaluated than as proposed");
+  require(stats.rounds <= stats.delivered && stats.delivered <= stats.accepted + stats.rounds,
+          "its rounds cannot have brought so many tokens");
+  require(stats.emitted == stats.delivered + stats.cut, "its counts of emitted tokens differ");
+  require(generated.size() <= stats.delivered, "it has more generated tokens than it counts");
+  require(stats.residual_fallbacks <= stats.rounds, "it counts more residuals than rounds");
+  require(stats.evaluated_at.size() == stats.accepted_at.size(), "its counts are of several depths");
+  require(sum(stats.evaluated_at) == stats.evaluated && sum(stats.accepted_at) == stats.accepted,
+          "its counts by depth have other sums");
+  // Every round, one that failed too, has made room for the depth of its draft.
+  require(state.status != session_status::failed || (state.faulty_position >= text.size() &&
+                                                     state.faulty_position - text.size() <= stats.evaluated_at.size()),
+          "its fault is not behind its text");
+
+  const bool stopped = state.status == session_status::stop_sequence || state.status == session_status::stop_text;
+  const auto end = std::find_if(generated.begin(), generated.end(), [&options](token_id token) {
+    return std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end();
+  });
+  if (end == generated.end()) {
+    require(state.status != session_status::end_token, "there is no end token where its text ended");
+  } else {
+    require(end + 1 == generated.end() && (stopped || state.status == session_status::end_token),
+            "its text goes on behind an end token");
+  }
+  require(state.status != session_status::end_token || waiting.empty(), "tokens wait where nothing can follow");
+  require(waiting.size() <= generated.size(), "more tokens wait than were generated");
   require(std::equal(waiting.begin(), waiting.end(), text.end() - static_cast<std::ptrdiff_t>(waiting.size()),
                      [](const emitted_token& token, token_id id) { return token.id == id; }),
           "the tokens that wait are not the last of its text");
@@ -228,12 +266,24 @@ void require_sound(const State& state, std::size_t vocab_size, const generate_op
   require(std::all_of(state.waiting_top.begin(), state.waiting_top.end(),
                       [known](const candidate& c) { return c.id == -1 || known(c.id); }),
           "a candidate is outside the vocabulary");
+  if (!stopped) return;
   const bool by_sequence = state.status == session_status::stop_sequence;
-  if (!by_sequence && state.status != session_status::stop_text) return;
   const std::size_t stops = by_sequence ? options.stop_sequences.size() : options.stop_texts.size();
   if (state.stop_index >= stops) {
     raise<std::invalid_argument>("specdec: the snapshot's text ended at " + std::string(to_string(state.status)) + " " +
                                  std::to_string(state.stop_index) + "; the options have " + std::to_string(stops));
+  }
+}
+
+/// Throws std::invalid_argument if the state is of a text that a stop ended, but not one of the options: `found` is
+/// what these find at the end of the text.
+template <std::same_as<session_state> State>
+void require_stop(const State& state, const std::optional<stop_match>& found) {
+  const bool by_text = state.status == session_status::stop_text;
+  if (!by_text && state.status != session_status::stop_sequence) return;
+  if (!found || found->is_text != by_text || found->index != state.stop_index) {
+    raise<std::invalid_argument>("specdec: the snapshot's text ended at " + std::string(to_string(state.status)) + " " +
+                                 std::to_string(state.stop_index) + "; that of the options is not there");
   }
 }
 
