@@ -64,6 +64,15 @@ TEST(heuristic, never_falls_below_one) {
   EXPECT_EQ(policy.num_assistant_tokens, 3U);
 }
 
+TEST(heuristic, grows_no_further_than_numbers_do) {
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  for (const std::size_t begin : {most, most - 1, most - 2}) {
+    specdec::heuristic policy{begin};
+    policy.observe(round_of(1, 1));
+    EXPECT_EQ(policy.num_assistant_tokens, most);
+  }
+}
+
 // transformers compare with the candidates there were, not with those asked for.
 TEST(heuristic, counts_a_short_draft_as_whole) {
   specdec::heuristic policy;
@@ -260,6 +269,21 @@ TEST(confidence, forgets_the_oldest_samples) {
   }
   EXPECT_EQ(last.assistant_confidence_threshold(), 0.8) << "the six above";
   EXPECT_EQ(all.assistant_confidence_threshold(), 0.05);
+}
+
+TEST(confidence, takes_room_for_what_there_is_whatever_is_asked_for) {
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  confidence bounded(specdec::constant{20});
+  confidence endless(specdec::constant{most}, {.most_samples = most});
+  for (auto* policy : {&bounded, &endless}) {
+    for (const std::size_t max_depth : {most, most / 2, std::size_t{64}}) {
+      static_cast<void>(policy->depth(request_of(max_depth)));
+      for (const double p : {.9, .8, .7, .6}) static_cast<void>(policy->goes_on(p));
+      policy->observe(round_of(2, 4));
+    }
+  }
+  EXPECT_EQ(bounded.assistant_confidence_threshold(), 0.8);
+  EXPECT_EQ(endless.assistant_confidence_threshold(), 0.8);
 }
 
 TEST(confidence, neither_stops_nor_learns_at_zero_and_need_not_refit) {

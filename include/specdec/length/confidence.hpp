@@ -22,9 +22,11 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../decode/outcome.hpp"
 #include "../failure.hpp"
 #include "../message.hpp"
+#include "../vectors.hpp"
 #include "constant.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -46,8 +48,9 @@ struct confidence_options {
 /// round in which a mask forced a token teaches nothing: which probability belongs to which token is then not known.
 /// (In transformers as of 2026 the fitted threshold does not reach the assistant's next draft; here it does.)
 ///
-/// Costs O(s) per round for s samples, in memory that is taken once. What it has learnt is in the policy, not in the
-/// session: who goes on with a snapshot elsewhere begins to learn anew.
+/// Costs O(s) per round for s samples, in memory that is taken once, or in growing steps if it is to be more than for
+/// 65536. What it has learnt is in the policy, not in the session: who goes on with a snapshot elsewhere begins to
+/// learn anew.
 template <LengthPolicy Depth = constant>
 class confidence {
  public:
@@ -70,10 +73,9 @@ class confidence {
     const std::size_t goal = depth_.depth(request);
     drawn_.clear();
     if (learns()) {
-      const std::size_t most = std::min(goal, request.max_depth);
+      const std::size_t most = std::min({goal, request.max_depth, reserve_at_most});
       if (most > drawn_.capacity()) drawn_.reserve(2 * most);
-      arrived_.reserve(options_.most_samples);
-      sorted_.reserve(options_.most_samples);
+      reserve_samples(most);
     }
     return goal;
   }
@@ -121,6 +123,13 @@ class confidence {
 
   [[nodiscard]] bool learns() const noexcept {
     return options_.refits && options_.assistant_confidence_threshold > 0 && options_.most_samples > 0;
+  }
+
+  /// Makes room for `further` samples, so that `observe` needs none; a user may ask to keep all there will ever be.
+  void reserve_samples(std::size_t further) {
+    const std::size_t soon = std::max(arrived_.size() + further, reserve_at_most);
+    reserve_at_least(arrived_, std::min(soon, options_.most_samples));
+    reserve_at_least(sorted_, std::min(soon, options_.most_samples));
   }
 
   /// Takes a sample in; the oldest goes if there are too many.

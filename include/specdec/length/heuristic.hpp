@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
@@ -31,7 +32,7 @@ struct heuristic {
   constexpr void observe(const outcome& out) noexcept {
     if (out.drafted.empty() || out.end == round_end::text_ended) return;
     if (out.accepted == out.drafted.size()) {
-      num_assistant_tokens += 2;
+      num_assistant_tokens += std::min<std::size_t>(2, std::numeric_limits<std::size_t>::max() - num_assistant_tokens);
     } else if (num_assistant_tokens > 1) {
       --num_assistant_tokens;
     }

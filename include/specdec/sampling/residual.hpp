@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 #include "../detail/kernels.hpp"
 #include "../proposal.hpp"
@@ -35,8 +36,10 @@ class residual {
     if (p.greedy()) {
       mass_ = share - q.probability(p.mode());
     } else {
-      // In units of p's weights: what q does not touch needs no arithmetic at all.
-      taken_ = static_cast<Real>(p.total() / (share * q.total()));
+      // In units of p's weights: what q does not touch needs no arithmetic at all. The greatest number takes all of a
+      // weight of p, at most 1, from any token whose weight in q is a normal number, as the true factor beyond it does.
+      constexpr auto most = static_cast<double>(std::numeric_limits<Real>::max());
+      taken_ = static_cast<Real>(std::min(p.total() / (share * q.total()), most));
       const std::size_t blocks = detail::block_count(p.vocab_size());
       blocks_per_sum_ = (blocks + sum_count - 1) / sum_count;
       for (std::size_t b = 0; b < blocks; ++b) {
