@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "laws.hpp"
+#include "message_of.hpp"
 
 namespace {
 
@@ -134,6 +135,24 @@ TEST(any_drafter, knows_the_vocabulary_that_its_drafter_tells) {
   EXPECT_EQ(specdec::speculative_generate(target, drafter, prompt, {.max_tokens = 5}).tokens.size(), 5U);
   drafter = {};
   EXPECT_EQ(drafter.vocab_size(), std::nullopt);
+}
+
+struct twins {
+  static constexpr bool drafts_trees = true;
+  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) {
+    if (request.max_depth == 0) return;
+    answer.extend_independently(specdec::root, 2, specdec::proposal::point_mass(vocab, 1), chance);
+  }
+};
+
+TEST(any_drafter, may_draft_trees_and_learns_at_run_time_that_nobody_scores_them) {
+  static_assert(specdec::DraftsTrees<twins> && !specdec::DraftsTrees<any_drafter>);
+  any_drafter drafter = twins();
+  float_model chains(21);
+  EXPECT_EQ(message_of([&] { (void)specdec::speculative_generate(chains, drafter, prompt, {.max_tokens = 5}); }),
+            "specdec: expected a draft without branches, since this target scores no trees");
+  law_model trees(vocab, laws::hashed(vocab, 21, 0.8));
+  EXPECT_EQ(specdec::speculative_generate(trees, drafter, prompt, {.max_tokens = 5}).tokens.size(), 5U);
 }
 
 struct lossy : specdec::rejection {

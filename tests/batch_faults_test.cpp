@@ -138,6 +138,24 @@ TEST(batch, a_sink_stops_or_fails_its_own_text) {
   EXPECT_EQ(texts[1].generated().size(), 6U);
 }
 
+TEST(batch, a_sink_that_throws_behind_a_change_of_places_fails_its_own_text) {
+  auto target = targets(1);
+  session_batch batch(target);
+  auto texts = begun(2, 10, tokens{1, 2});
+  batch.join(texts[0]);
+  const auto sink = [&](auto& text, const specdec::outcome&) {
+    batch.leave(text);
+    batch.join(texts[1]);
+    throw std::runtime_error("full");
+  };
+  EXPECT_THROW(batch.round(sink), std::runtime_error);
+  EXPECT_EQ(batch.faulty(), &texts[0]);
+  EXPECT_TRUE(texts[1].generated().empty());
+  while (batch.running()) batch.round();
+  EXPECT_EQ(batch.faulty(), nullptr);
+  EXPECT_EQ(texts[1].generated().size(), 10U);
+}
+
 TEST(batch, misuse_is_refused) {
   auto target = targets(1);
   auto draft = drafts(2);

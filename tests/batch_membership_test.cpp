@@ -134,4 +134,33 @@ TEST(batch, a_full_context_ends_its_text) {
   EXPECT_EQ(other.status(), session_status::max_tokens);
 }
 
+/// Draws the line where its context ends.
+struct short_model : model {
+  using model::model;
+  [[nodiscard]] std::size_t capacity() const { return 20; }
+  auto decode(std::span<const token_id> tokens, std::size_t rows) {
+    if (size() + tokens.size() > capacity()) throw std::length_error("fed beyond its capacity");
+    return model::decode(tokens, rows);
+  }
+};
+
+TEST(batch, a_prompt_that_the_draft_has_no_room_for_is_read_without_it) {
+  const short_model small(vocab, laws::hashed(vocab, 1, 0.4));
+  // The longest prompt that the draft can read, one more, one of many chunks, and one that grows beyond it.
+  std::vector<wish> wishes;
+  for (const std::size_t size : {20U, 21U, 60U, 3U}) {
+    wishes.push_back({tokens(size, 1), {.max_tokens = 25, .stream = static_cast<std::uint32_t>(size)}});
+  }
+  std::vector<result> expected;
+  for (const wish& wanted : wishes) {
+    short_model draft = small;
+    expected.push_back(alone(target_model(), specdec::model_drafter(draft, specdec::constant{4}), wanted));
+  }
+  EXPECT_EQ(expected[2].proposed, 0U);
+  EXPECT_GT(expected[3].proposed, 10U);
+  drafting_batch some(targets(4), separate_sequences(std::vector<short_model>(4, small)), specdec::constant{4}, {16});
+  EXPECT_EQ(batches::together(some.batch, 4, vocab, wishes, 0, batches::never_interrupted), expected);
+  EXPECT_EQ(some.draft.size(2), 0U);
+}
+
 }  // namespace

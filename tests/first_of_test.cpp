@@ -107,6 +107,20 @@ TEST(first_of, has_the_vocabulary_that_its_drafters_tell) {
   EXPECT_THROW(specdec::speculative_generate(target, any, tokens{0}), std::invalid_argument);
 }
 
+struct branching {
+  static constexpr bool drafts_trees = true;
+  void propose(const specdec::draft_request&, auto&, specdec::draft&) {}
+};
+
+TEST(first_of, drafts_trees_if_any_of_its_drafters_does) {
+  static_assert(!specdec::DraftsTrees<first_of<>>);
+  static_assert(!specdec::DraftsTrees<first_of<periodic, specdec::no_draft>>);
+  static_assert(specdec::DraftsTrees<first_of<branching, periodic>>);
+  static_assert(specdec::DraftsTrees<first_of<periodic, periodic, branching>>);
+  static_assert(specdec::DraftsTrees<first_of<periodic, std::reference_wrapper<branching>>>);
+  static_assert(specdec::DraftsTrees<first_of<periodic, first_of<branching>>>);
+}
+
 TEST(first_of, is_lossless) {
   for (const double temperature : {0.0, 0.7, 1.0}) {
     const auto p = laws::hashed(3, 1);

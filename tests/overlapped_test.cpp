@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "laws.hpp"
+#include "message_of.hpp"
 #include "still_model.hpp"
 
 namespace {
@@ -488,6 +489,56 @@ TEST(overlapped, stops_when_asked_to_and_goes_on) {
     specdec::overlapped_generate(text, target, ahead, second);
     EXPECT_EQ(ids(text.tokens()), expected) << questions;
   }
+}
+
+/// Branches where it has room, and does not say so.
+struct undeclared_branches {
+  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) {
+    for (token_id token = 0; answer.size() < std::min(request.max_nodes, std::size_t{2}); ++token) {
+      answer.extend(specdec::root, specdec::proposal::point_mass(vocab_size, token), chance);
+    }
+  }
+};
+
+TEST(overlapped, refuses_a_draft_that_branches) {
+  auto target = target_model();
+  undeclared_branches drafter;
+  for (const std::size_t first : {std::size_t{0}, all}) {
+    draft_ahead ahead(drafter, {.first = first});
+    specdec::one_after_the_other executor;
+    specdec::session text(vocab_size, {.max_tokens = 20}, specdec::naive_sampling{});
+    text.begin(prompt);
+    const auto message = [&] {
+      return message_of([&] { specdec::overlapped_generate(text, target, ahead, executor); });
+    };
+    // A round that is made again is refused again.
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(message(), "specdec: expected a draft without branches, since only chains are drafted ahead");
+    }
+    EXPECT_TRUE(text.running());
+  }
+}
+
+/// Takes the session's chance alone, as a drafter may.
+struct of_one_chance {
+  specdec::model_drafter<law_model<decltype(laws::hashed(vocab_size, 0, 0.0))>>* drafter;
+  void propose(const specdec::draft_request& request, specdec::philox& chance, specdec::draft& answer) {
+    drafter->propose(request, chance, answer);
+  }
+};
+
+TEST(overlapped, drafts_to_the_end_where_the_drafter_cannot_be_cancelled) {
+  const specdec::generate_options options{.max_tokens = 60, .seed = 4};
+  specdec::background_thread second;
+  auto target = target_model();
+  auto draft = draft_model();
+  specdec::model_drafter drafter(draft, specdec::constant{3});
+  of_one_chance narrow{&drafter};
+  draft_ahead ahead(narrow);
+  specdec::session text(vocab_size, options);
+  text.begin(prompt);
+  specdec::overlapped_generate(text, target, ahead, second);
+  EXPECT_EQ(ids(text.tokens()), overlapped_text(second, options, 3, all).first);
 }
 
 TEST(overlapped, refuses_what_the_plain_loop_refuses) {

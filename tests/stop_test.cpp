@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <random>
 #include <specdec/specdec.hpp>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "laws.hpp"
+#include "message_of.hpp"
 
 namespace {
 
@@ -22,6 +24,7 @@ using specdec::token_id;
 using specdec::testing::law_model;
 
 const std::vector<token_id> prompt{1, 2, 0};
+const std::vector<token_id> prompt_of_ones{1, 1};
 
 /// Bytes of a vocabulary of 6 tokens: they overlap, and one has none.
 const std::vector<std::string> pieces{"a", "b", "ab", "", "ba", "cab"};
@@ -350,6 +353,110 @@ TEST(stops, a_text_comes_with_its_bytes) {
   EXPECT_EQ(streamed, all);
 }
 
+TEST(stops, a_hook_that_assigns_a_tokens_bytes_does_as_well_as_one_that_appends_them) {
+  const auto generated = [](const auto& detokenize) {
+    law_model target(6, target_law());
+    auto drafter = nearly_right(3, 4);
+    return specdec::speculative_generate(target, drafter, prompt, {.max_tokens = 25, .detokenize = detokenize}).text;
+  };
+  const std::string appended = generated(append_piece);
+  EXPECT_GT(appended.size(), 10U);
+  EXPECT_EQ(generated([](token_id token, std::string& text) { text = pieces[static_cast<std::size_t>(token)]; }),
+            appended);
+}
+
+TEST(stops, what_waits_when_a_limit_ends_the_text_between_two_rounds_is_the_sessions) {
+  law_model target(2, laws::fixed({1.0, 0.0}));
+  generate_options options{.max_tokens = 9, .stop_sequences = {{0, 0, 0, 1}}};
+  const auto interrupted = [&] {
+    specdec::session text(2, options);
+    text.begin(prompt_of_ones);
+    specdec::no_draft nothing;
+    specdec::speculative_generate(text, target, nothing, [](const outcome& out) { return out.tokens.empty(); });
+    return text;
+  };
+  const auto expect_ended = [&](specdec::session<>& text, session_status status) {
+    EXPECT_EQ(text.status(), status);
+    EXPECT_EQ(text.generated().size(), 4U);
+    EXPECT_EQ(text.delivered(), 1U);
+    EXPECT_EQ(ids(text.waiting()), (std::vector<token_id>{0, 0, 0}));
+    specdec::no_draft nothing;
+    const auto sink = [](const outcome&) { ADD_FAILURE() << "there is no round to tell of"; };
+    EXPECT_EQ(specdec::speculative_generate(text, target, nothing, sink), status);
+  };
+
+  specdec::session<> limited = interrupted();
+  limited.resume();
+  limited.limit(5);
+  expect_ended(limited, session_status::context_full);
+
+  specdec::session<> resumed = interrupted();
+  resumed.limit(5);
+  resumed.resume();
+  expect_ended(resumed, session_status::context_full);
+
+  specdec::session<> original = interrupted();
+  original.resume();
+  options.max_tokens = 4;
+  specdec::session restored(2, options);
+  restored.restore(original.snapshot());
+  expect_ended(restored, session_status::max_tokens);
+}
+
+/// Made of a pointer, as a std::function may be, and yet never empty.
+struct pieces_behind {
+  const std::string* first;
+  void operator()(token_id token, std::string& text) const { text += first[token]; }
+};
+class pieces_of {
+ public:
+  explicit pieces_of(const std::vector<std::string>* all) : all_(all) {}
+  void operator()(token_id token, std::string& text) const { text += (*all_)[static_cast<std::size_t>(token)]; }
+
+ private:
+  const std::vector<std::string>* all_;
+};
+
+TEST(stops, take_any_function_for_the_bytes) {
+  const auto bytes = [](const specdec::any_detokenizer& detokenize) {
+    std::string text;
+    if (detokenize) detokenize(5, text);
+    return text;
+  };
+  EXPECT_EQ(bytes(append_piece), "cab");
+  EXPECT_EQ(bytes(&append_piece), "cab");
+  EXPECT_EQ(bytes([](token_id token, std::string& text) { append_piece(token, text); }), "cab");
+  EXPECT_EQ(bytes(std::function<void(token_id, std::string&)>(append_piece)), "cab");
+  EXPECT_EQ(bytes(pieces_behind{pieces.data()}), "cab");
+  EXPECT_EQ(bytes(pieces_of(&pieces)), "cab");
+  EXPECT_FALSE(specdec::any_detokenizer(nullptr));
+  EXPECT_FALSE(specdec::any_detokenizer(std::function<void(token_id, std::string&)>()));
+  EXPECT_FALSE(specdec::any_detokenizer(static_cast<void (*)(token_id, std::string&)>(nullptr)));
+}
+
+TEST(stops, what_waits_when_a_sink_stops_the_text_is_the_sessions) {
+  law_model target(2, laws::fixed({1.0, 0.0}));
+  const generate_options options{.max_tokens = 9, .stop_sequences = {{0, 0, 0, 1}}};
+  std::size_t handed_on = 0;
+  const auto first_alone = [&](const outcome& out) {
+    handed_on += out.tokens.size();
+    return handed_on == 0;
+  };
+  const auto result = specdec::autoregressive_generate(target, prompt_of_ones, options, first_alone);
+  EXPECT_EQ(result.status, session_status::stopped);
+  EXPECT_EQ(result.tokens.size(), 1U);
+
+  specdec::session text(2, options);
+  text.begin(prompt_of_ones);
+  specdec::no_draft nothing;
+  handed_on = 0;
+  specdec::speculative_generate(text, target, nothing, first_alone);
+  EXPECT_EQ(text.waiting().size(), 3U);
+  text.resume();
+  specdec::speculative_generate(text, target, nothing, [&](const outcome& out) { handed_on += out.tokens.size(); });
+  EXPECT_EQ(handed_on, 9U);
+}
+
 struct asked_to_stop {
   bool stop = true;
   bool stop_requested() const { return stop; }
@@ -423,9 +530,18 @@ TEST(session, judges_a_verdict_from_elsewhere) {
   drafted.begin(text.request());
   drafter.propose(text.request(), text.chance(), drafted);
   (void)text.plan(drafted, std::size_t{0});
-  EXPECT_THROW((void)text.adopt({.kept = 4, .next = 1}), std::invalid_argument);
-  EXPECT_THROW((void)text.adopt({.kept = 1, .next = 6}), std::invalid_argument);
-  EXPECT_THROW((void)text.adopt({.fault = specdec::row_fault::nan, .faulty_row = 9}), std::invalid_argument);
+  const auto refused = [&](const specdec::verdict& v) { return message_of([&] { (void)text.adopt(v); }); };
+  const std::string other_draft = "specdec: expected a verdict on a draft of 3 tokens; it names node ";
+  EXPECT_EQ(refused({.kept = 4, .next = 1}), other_draft + "4");
+  EXPECT_EQ(refused({.fault = specdec::row_fault::nan, .faulty_row = 9}), other_draft + "9");
+  EXPECT_EQ(refused({.kept = 1, .next = 6, .rejected = true}),
+            "specdec: expected tokens 0 to 5; the verdict has token 6");
+  EXPECT_EQ(refused({.kept = 3, .next = 1, .rejected = true}),
+            "specdec: expected a verdict that rejects only where the draft goes on; behind node 3 it has no more");
+  EXPECT_EQ(refused({.kept = 3, .next = 1, .fell_back = true}),
+            "specdec: expected a verdict that falls back only where it rejects");
+  EXPECT_EQ(refused({.fault = static_cast<specdec::row_fault>(200)}),
+            "specdec: expected a verdict with a fault that is known; it has number 200");
   const outcome out = text.commit(text.adopt({.kept = 2, .next = 4, .rejected = true}));
   EXPECT_EQ(out.accepted, 2U);
   EXPECT_EQ(out.committed, 3U);
@@ -433,6 +549,25 @@ TEST(session, judges_a_verdict_from_elsewhere) {
   EXPECT_EQ(out.next, 4);
   EXPECT_EQ(ids(out.tokens), (std::vector<token_id>{drafted.token(1), drafted.token(2), 4}));
   EXPECT_TRUE(std::isnan(out.tokens[0].log_probability));
+}
+
+/// Keeps all of a chain, and says that it refused what is behind.
+struct contradicting_rule {
+  static constexpr bool lossless = false;
+  template <specdec::LogitsRows Rows, specdec::Chance C>
+  specdec::verdict operator()(const specdec::draft& drafted, const Rows&, specdec::law&, C&) const {
+    return {.kept = static_cast<specdec::node_id>(drafted.size()), .next = 1, .rejected = true};
+  }
+};
+
+TEST(session, refuses_the_verdict_of_a_rule_that_contradicts_itself) {
+  law_model target(6, target_law());
+  auto drafter = nearly_right(3, 1000);
+  specdec::session text(6, {.max_tokens = 20}, contradicting_rule{});
+  text.begin(prompt);
+  EXPECT_THROW(specdec::speculative_generate(text, target, drafter), std::invalid_argument);
+  EXPECT_TRUE(text.generated().empty());
+  EXPECT_TRUE(text.running());
 }
 
 TEST(outcome, tells_what_each_round_drafted_and_why_it_ended) {

@@ -12,6 +12,7 @@
 
 #include "concepts.hpp"
 #include "config.hpp"
+#include "owner.hpp"
 #include "types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -81,7 +82,7 @@ struct rows_between {
 /// need not be compiled, or erased, for another type. Precondition: there are so many.
 template <LogitsRows Rows>
 [[nodiscard]] rows_between<Rows> rows_of_feed(const Rows& rows, std::size_t first, std::size_t count) {
-  return {&rows, first, count};
+  return {address_of(rows), first, count};
 }
 template <class T>
 [[nodiscard]] logits_view<T> rows_of_feed(const logits_view<T>& rows, std::size_t first, std::size_t count) {

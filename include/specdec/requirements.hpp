@@ -160,13 +160,16 @@ constexpr void require_rule() {
                 "law");
 }
 
-/// Requires `Consumer` to be a `Sink`.
-template <class Consumer>
+/// Requires `Consumer` to be a `Sink`, or what is one but for the texts that it is told of before the outcome.
+template <class Consumer, class... Texts>
 constexpr void require_sink() {
-  constexpr bool takes_outcomes = std::invocable<Consumer&, const outcome&>;
-  static_assert(takes_outcomes, "specdec: the sink must be callable with a `const specdec::outcome&`");
+  constexpr bool takes_outcomes = std::invocable<Consumer&, Texts..., const outcome&>;
+  static_assert(takes_outcomes || sizeof...(Texts) > 0,
+                "specdec: the sink must be callable with a `const specdec::outcome&`");
+  static_assert(takes_outcomes || sizeof...(Texts) == 0,
+                "specdec: the sink of a batch must be callable with its session and a `const specdec::outcome&`");
   if constexpr (takes_outcomes) {
-    using answer = std::invoke_result_t<Consumer&, const outcome&>;
+    using answer = std::invoke_result_t<Consumer&, Texts..., const outcome&>;
     static_assert(std::same_as<answer, void> || std::same_as<answer, bool>,
                   "specdec: the sink must return void or bool (false stops the session)");
   }

@@ -198,6 +198,49 @@ struct twins {
 void drafts_trees(specdec::session<>& text, tree_target& target) {
   twins drafter;
   (void)specdec::speculative_generate(text, target, drafter);
+  specdec::first_of sometimes(specdec::prompt_lookup{}, twins{});
+  (void)specdec::speculative_generate(text, target, sometimes);
+}
+
+struct batch_target {
+  std::size_t vocab_size() const;
+  std::size_t sequence_count() const;
+  std::size_t size(std::size_t sequence) const;
+  specdec::logits_view<float> decode(std::span<const specdec::sequence_feed> feeds);
+  void truncate(std::size_t sequence, std::size_t n);
+};
+
+struct batch_sink {
+#if defined(REFUSED_BATCH_SINK_RESULT)
+  std::vector<bool>::reference operator()(specdec::session<>& text, const specdec::outcome& out) const;
+#elif defined(REFUSED_BATCH_SINK_ARGUMENTS)
+  bool operator()(const specdec::outcome& out) const;
+#else
+  bool operator()(specdec::session<>& text, const specdec::outcome& out) const;
+#endif
+};
+
+struct batch_policy {
+  static constexpr bool reads_clock = false;
+  std::size_t depth(const specdec::draft_request& request) const;
+  batch_policy();
+#ifdef REFUSED_BATCH_POLICY_COPY
+  batch_policy(batch_policy&&);
+#endif
+};
+
+void in_a_batch(batch_target& target, batch_target& draft) {
+  specdec::batch_model_drafter drafter(draft, batch_policy());
+  specdec::session_batch batch(target, drafter);
+  batch.round(batch_sink{});
+}
+
+void with_two_vocabularies(right_model& draft, const specdec::vocabulary_map& map) {
+#ifndef REFUSED_TEMPORARY_MAP
+  (void)specdec::translated<right_model&>(draft, map);
+#else
+  (void)specdec::translated<right_model&>(draft, specdec::vocabulary_map(map));
+#endif
 }
 
 void checked(model<7>& target) { (void)specdec::testing::check_target_model(target); }

@@ -149,7 +149,8 @@ class session_batch {
   [[nodiscard]] bool running() const noexcept {
     return std::any_of(order_.begin(), order_.end(), [&](std::size_t s) { return places_[s].text->running(); });
   }
-  /// The session whose own error `round` threw last, or null if that was an error of the models, or there was none.
+  /// The session whose own error `round` threw last, or null if that was an error of the models, or there was none. It
+  /// may have left since; its own sink may have let it go.
   [[nodiscard]] session_type* faulty() const noexcept { return faulty_; }
 
   /// One call of the target for all running sessions. When all are committed, `sink(session, outcome)` is called for
@@ -160,40 +161,8 @@ class session_batch {
   /// others are done.
   template <class Consumer>
   void round(Consumer&& sink) {
-    faulty_ = nullptr;
-    const double start = seconds_now();
-    choose();
-    if (texts_.empty()) return;
-    drafting_->propose(space_of(texts_));
-    const double proposed = seconds_now();
-    plan_all();
-    const double planned = seconds_now();
-    // In a round in which every text had an error of its own there is nothing to score.
-    if (!feeds_.empty()) {
-      const auto rows = target_.decode(view_of(feeds_));
-      const double decoded = seconds_now();
-      for (asked& text : texts_) {
-        place& at = places_[text.sequence];
-        if (text.answer == nullptr) continue;
-        guarded(text, [&] {
-          at.out = at.text->commit(at.text->verify(rows_of_feed(rows, at.first_row, at.row_count)));
-          at.undelivered = true;
-        });
-      }
-      const double verified = seconds_now();
-      round_times times{proposed - start, decoded - planned, (planned - proposed) + (verified - decoded), 0};
-      for (const sequence_feed& feed : feeds_) times.scored += feed.tokens.size();
-      for (asked& text : texts_) {
-        // A sink may let a text go that has not had its round yet, and take in another in its place.
-        if (!std::exchange(places_[text.sequence].undelivered, false)) continue;
-        guarded(text, [&] { deliver(text.sequence, times, sink); });
-      }
-    }
-    for (asked& text : texts_) {
-      if (!text.failure) continue;
-      faulty_ = places_[text.sequence].text;
-      std::rethrow_exception(text.failure);
-    }
+    require_sink<Consumer, session_type&>();
+    if constexpr (std::invocable<Consumer&, session_type&, const outcome&>) run_round(sink);
   }
   void round() {
     round([](session_type&, const outcome&) {});
@@ -206,6 +175,7 @@ class session_batch {
 
   struct place {
     session_type* text = nullptr;
+    session_type* in_round = nullptr;  ///< whose round is being made: a sink may change who is here
     draft drafted;
     std::size_t held = 0;  ///< tokens of the text that the target holds
     std::size_t first_row = 0;
@@ -233,6 +203,45 @@ class session_batch {
     return none;
   }
 
+  /// See `round`.
+  template <class Consumer>
+  void run_round(Consumer& sink) {
+    faulty_ = nullptr;
+    const double start = seconds_now();
+    choose();
+    if (texts_.empty()) return;
+    drafting_->propose(space_of(texts_));
+    const double proposed = seconds_now();
+    plan_all();
+    const double planned = seconds_now();
+    // In a round in which every text had an error of its own there is nothing to score.
+    if (!feeds_.empty()) {
+      const auto& rows = target_.decode(view_of(feeds_));
+      const double decoded = seconds_now();
+      for (asked& text : texts_) {
+        place& at = places_[text.sequence];
+        if (text.answer == nullptr) continue;
+        guarded(text, [&] {
+          at.out = at.text->commit(at.text->verify(rows_of_feed(rows, at.first_row, at.row_count)));
+          at.undelivered = true;
+        });
+      }
+      const double verified = seconds_now();
+      round_times times{proposed - start, decoded - planned, (planned - proposed) + (verified - decoded), 0};
+      for (const sequence_feed& feed : feeds_) times.scored += feed.tokens.size();
+      for (asked& text : texts_) {
+        // A sink may let a text go that has not had its round yet, and take in another in its place.
+        if (!std::exchange(places_[text.sequence].undelivered, false)) continue;
+        guarded(text, [&] { deliver(text.sequence, times, sink); });
+      }
+    }
+    for (asked& text : texts_) {
+      if (!text.failure) continue;
+      faulty_ = places_[text.sequence].in_round;
+      std::rethrow_exception(text.failure);
+    }
+  }
+
   /// Decides which texts take part, and which of them are still being read.
   void choose() {
     texts_.clear();
@@ -244,6 +253,7 @@ class session_batch {
       at.held = std::min(shared_prefix(text, target_.tokens(sequence)), text.size() - 1);
       const std::size_t missing = text.size() - 1 - at.held;
       if (missing > 0 && budget == 0) continue;
+      at.in_round = at.text;
       asked& added = texts_.emplace_back();
       added.sequence = sequence;
       added.request = at.text->request();

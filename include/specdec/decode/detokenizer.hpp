@@ -31,7 +31,7 @@ class any_detokenizer {
   template <class Function>
   requires(!std::same_as<Function, any_detokenizer> && Detokenizer<Function>)
       any_detokenizer(Function function) {  // NOLINT: a function is meant to become one
-    if constexpr (std::constructible_from<Function, std::nullptr_t>) {
+    if constexpr (requires { static_cast<bool>(function == nullptr); }) {
       if (function == nullptr) return;
     }
     held_ = owner<interface>(new holder<Function>(std::move(function)));

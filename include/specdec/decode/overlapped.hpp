@@ -6,10 +6,12 @@
 
 #include <concepts>
 #include <cstddef>
+#include <stdexcept>
 #include <type_traits>
 
 #include "../concepts.hpp"
 #include "../draft/ahead.hpp"
+#include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../requirements.hpp"
 #include "../sampling/guess.hpp"
@@ -75,9 +77,15 @@ struct one_after_the_other {
 /// in one at a time; so is chance, of which `draw` is called in both at once (a philox has no state). Sink and requests
 /// to stop are the caller's thread's.
 ///
-/// Resumable as `speculative_generate`, with the same `ahead`: whatever target or drafter throw reaches the caller when
-/// both sides have ended, nothing of the round is committed, and calling again goes on to the text that it would have
-/// been. With ahead_options::first at its default that holds with a new `draft_ahead`, too.
+/// What session and drafter share must bear that. A mask is used by one side at a time, but goes ahead as far as the
+/// drafter does, so up to the depth of two drafts of it are rolled back, this round's and the next. The session's
+/// `detokenize` is called while the drafter drafts: if both use one tokenizer, as `universal_drafter` and `detokenize`
+/// may, it must allow calls from two threads at once.
+///
+/// Only chains are drafted ahead: throws std::invalid_argument for a draft that branches. Resumable as
+/// `speculative_generate`, with the same `ahead`: whatever target or drafter throw reaches the caller when both sides
+/// have ended, nothing of the round is committed, and calling again goes on to the text that it would have been. With
+/// ahead_options::first at its default that holds with a new `draft_ahead`, too.
 template <class Rule, class Randomness, class Target, class Draft, Executor Threads, class Consumer = no_sink,
           class Request = never_stop>
 session_status overlapped_generate(session<Rule, Randomness>& session, Target& target, draft_ahead<Draft>& ahead,
@@ -101,6 +109,9 @@ session_status overlapped_generate(session<Rule, Randomness>& session, Target& t
       }
 
       const decode_plan plan = plan_for(session, drafted, target);
+      if (plan.tree) {
+        raise<std::invalid_argument>("specdec: expected a draft without branches, since only chains are drafted ahead");
+      }
       const double planned = seconds_now();
 
       verdict judged;
@@ -108,7 +119,7 @@ session_status overlapped_generate(session<Rule, Randomness>& session, Target& t
       executor.run([&](auto& link) { ahead.go_on(session.chance(), link); },
                    [&](auto& link) {
                      if (target.size() > plan.held) target.truncate(plan.held);
-                     const auto rows = target.decode(plan.tokens, plan.rows);
+                     const auto& rows = target.decode(plan.tokens, plan.rows);
                      decoded = seconds_now();
                      link.await();
                      guessed = seconds_now();

@@ -27,6 +27,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// specdec::speculative_generate(session, target, drafter);
 /// @endcode
 ///
+/// Whether its drafts branch is not known before they do: a target that scores no trees is then refused by an
+/// exception, std::invalid_argument, and not by the compiler.
+///
 /// Owns the drafter that is moved in; std::ref(drafter), of `<functional>`, makes it refer instead. Empty, it proposes
 /// nothing. Models `Drafter` for one source of randomness, as a virtual function must. Movable; behind a move it is
 /// empty.

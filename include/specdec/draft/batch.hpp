@@ -117,11 +117,13 @@ class separate_drafters {
 /// that text's `failure`. Does not allocate once warm.
 template <DecodesBatches Model, LengthPolicy Policy = constant>
 class batch_model_drafter {
+  static_assert(std::copy_constructible<Policy>,
+                "specdec: the length policy of a batch must be copyable: every text has a copy of its own");
+
  public:
   explicit batch_model_drafter(Model& model, Policy policy = {}, const model_drafter_options& options = {})
-      : model_(model),
-        initial_(model.vocab_size(), std::move(policy), options),
-        drafting_(model.sequence_count(), initial_) {
+      : model_(model), initial_(model.vocab_size(), std::move(policy), options), drafting_(model.sequence_count()) {
+    for (std::optional<chain_drafting<Policy>>& each : drafting_) each.emplace(initial_);
     feeds_.reserve(drafting_.size());
     fed_.reserve(drafting_.size());
   }
@@ -129,10 +131,16 @@ class batch_model_drafter {
   [[nodiscard]] std::size_t vocab_size() const { return model_.vocab_size(); }
   [[nodiscard]] std::size_t sequence_count() const noexcept { return drafting_.size(); }
   /// The policy of one text.
-  [[nodiscard]] Policy& policy(std::size_t sequence) noexcept { return drafting_[sequence].policy(); }
+  [[nodiscard]] Policy& policy(std::size_t sequence) noexcept { return drafting_[sequence]->policy(); }
 
   void restart(std::size_t sequence) {
-    if constexpr (!Policy::reads_clock) drafting_[sequence] = initial_;
+    if constexpr (Policy::reads_clock) {
+      return;
+    } else if constexpr (std::is_copy_assignable_v<Policy>) {
+      *drafting_[sequence] = initial_;
+    } else {
+      drafting_[sequence].emplace(initial_);
+    }
   }
   /// Hands what became of a text's round to its policy. See `Observes`.
   void observe(std::size_t sequence, const outcome& out) requires Observes<Policy> { policy(sequence).observe(out); }
@@ -150,7 +158,7 @@ class batch_model_drafter {
       }
     }
     while (!feeds_.empty()) {
-      const auto rows = model_.decode(view_of(feeds_));
+      const auto& rows = model_.decode(view_of(feeds_));
       // In place: who goes on moves up into the place of who is done.
       std::size_t row = 0;
       std::size_t still = 0;
@@ -174,11 +182,12 @@ class batch_model_drafter {
   [[nodiscard]] std::optional<draft_call> first_call(text_to_draft<C>& text) {
     const std::size_t held = shared_prefix(text.request.context, model_.tokens(text.sequence));
     if (text.answer == nullptr) {
-      if (text.read <= held) return std::nullopt;
+      // Behind a text that leaves the model no room, nothing will be drafted.
+      if (text.read <= held || room_to_draft(model_, text.request) == 0) return std::nullopt;
       return draft_call{held, text.request.context.subspan(held, text.read - held), 0};
     }
     return attempted(text, [&]() -> std::optional<draft_call> {
-      chain_drafting<Policy>& drafting = drafting_[text.sequence];
+      chain_drafting<Policy>& drafting = *drafting_[text.sequence];
       if (!drafting.begin(text.request, *text.answer, room_to_draft(model_, text.request), held)) return std::nullopt;
       return drafting.next(*text.chance, fits);
     });
@@ -190,7 +199,7 @@ class batch_model_drafter {
                                                     std::size_t wanted) {
     if (text.answer == nullptr) return std::nullopt;
     return attempted(text, [&] {
-      chain_drafting<Policy>& drafting = drafting_[text.sequence];
+      chain_drafting<Policy>& drafting = *drafting_[text.sequence];
       if (wanted > 0) drafting.take(rows.row(row), *text.chance);
       return drafting.next(*text.chance, fits);
     });
@@ -209,7 +218,7 @@ class batch_model_drafter {
 
   recorded_sequences<Model> model_;
   chain_drafting<Policy> initial_;
-  std::vector<chain_drafting<Policy>> drafting_;
+  std::vector<std::optional<chain_drafting<Policy>>> drafting_;  ///< of each text, made anew if it cannot be assigned
   std::vector<sequence_feed> feeds_;
   std::vector<std::size_t> fed_;  ///< whose feeds these are, in the order of the texts asked for
 };

@@ -27,8 +27,9 @@ namespace specdec::inline SPECDEC_ABI {
 /// @endcode
 ///
 /// What became of a round is told to the drafter that drafted it, as if it were alone; of a round that nobody drafted,
-/// to all. Owns what is moved in; std::ref(drafter), of `<functional>`, makes it refer instead. Lossless, since nobody
-/// is asked for another answer behind one that was drawn.
+/// to all. Its drafts may branch if those of any of them may. Owns what is moved in; std::ref(drafter), of
+/// `<functional>`, makes it refer instead. Lossless, since nobody is asked for another answer behind one that was
+/// drawn.
 template <class... Drafters>
 class first_of;
 
@@ -36,6 +37,8 @@ class first_of;
 template <>
 class first_of<> {
  public:
+  static constexpr bool drafts_trees = false;
+
   [[nodiscard]] std::optional<std::size_t> vocab_size() const noexcept { return std::nullopt; }
   template <Chance C>
   void propose(const draft_request&, C&, draft&) const noexcept {}
@@ -45,6 +48,9 @@ class first_of<> {
 template <class First, class... Others>
 class first_of<First, Others...> {
  public:
+  /// Whether any of its drafters may.
+  static constexpr bool drafts_trees = DraftsTrees<unwrapped<First>> || first_of<Others...>::drafts_trees;
+
   explicit first_of(First first, Others... others) : first_(std::move(first)), others_(std::move(others)...) {}
 
   /// The drafters' vocabulary, as far as they tell. Throws std::invalid_argument if they disagree.

@@ -31,7 +31,8 @@ namespace specdec::inline SPECDEC_ABI {
 ///  2. `mask.fill(words)` says so for the whole vocabulary: it sets bit t % 32 of words[t / 32] for every allowed token
 ///     t. The words come with every bit cleared; bits behind the vocabulary do not matter.
 ///  3. `mask.advance(token)`: the token came. It is an allowed one.
-///  4. `mask.rollback(n)` takes the last n tokens back; n is at most the depth of a draft.
+///  4. `mask.rollback(n)` takes the last n tokens back; n is at most the depth of a draft, or of two where drafts
+///     are made ahead (`overlapped_generate`).
 ///  5. A copy goes on from where the original was, and neither changes the other.
 ///
 /// Optional: `mask.forced()`, the only token that is allowed, or -1 if there are several; without it the answer is
