@@ -111,6 +111,72 @@ TEST(archetypes, are_wrapped) {
   EXPECT_EQ(ids(specdec::speculative_generate(faulty, draft, prompt, options)), expected_with_model());
 }
 
+TEST(archetypes, draft_and_score_trees) {
+  archetypes::tree_model target(1);
+  archetypes::tree_model draft(2);
+  specdec::testing::law_model same_draft(vocab, laws::hashed(vocab, 2, 0.8));
+  const specdec::tree_shape shape = specdec::tree_shape::uniform(std::vector<std::size_t>{2, 2});
+  specdec::tree_drafter of_a_shape(draft, shape);
+  EXPECT_EQ(ids(specdec::speculative_generate(target, of_a_shape, prompt, options)),
+            expected(specdec::tree_drafter(same_draft, shape)));
+  specdec::dynamic_tree_drafter growing(draft);
+  EXPECT_EQ(ids(specdec::speculative_generate(target, growing, prompt, options)),
+            expected(specdec::dynamic_tree_drafter(same_draft)));
+}
+
+/// The texts of a target of two sequences, each with the options and the prompt that all have.
+std::vector<tokens> in_a_batch(auto& target, auto& draft) {
+  specdec::batch_model_drafter drafter(draft, archetypes::copied_policy(3));
+  specdec::session_batch batch(target, drafter);
+  std::vector<specdec::session<>> texts(3, specdec::session<>(vocab, options));
+  for (auto& text : texts) text.begin(prompt);
+  batch.join(texts[0]);
+  batch.join(texts[1]);
+  batch.round();
+  batch.leave(texts[1]);
+  batch.join(texts[2]);
+  while (batch.running()) batch.round();
+  return {tokens(texts[0].generated().begin(), texts[0].generated().end()),
+          tokens(texts[2].generated().begin(), texts[2].generated().end())};
+}
+
+template <class Model>
+specdec::separate_sequences<Model> two_of(std::uint64_t seed) {
+  std::vector<Model> models;
+  for (int i = 0; i < 2; ++i) models.emplace_back(seed);
+  return specdec::separate_sequences<Model>(std::move(models));
+}
+
+TEST(archetypes, share_a_batch) {
+  const std::vector<tokens> both(2, expected_with_model());
+  archetypes::batch_model target(1, 2);
+  archetypes::batch_model draft(2, 2);
+  EXPECT_EQ(in_a_batch(target, draft), both);
+  auto separate = two_of<archetypes::model>(1);
+  auto lending = two_of<archetypes::lending_model>(2);
+  EXPECT_EQ(in_a_batch(separate, lending), both);
+}
+
+TEST(archetypes, lend_their_rows) {
+  archetypes::lending_model target(1);
+  archetypes::lending_model draft(2);
+  EXPECT_EQ(ids(specdec::speculative_generate(target, draft, prompt, options)), expected_with_model());
+  specdec::recorded recorded{archetypes::lending_model(1)};
+  specdec::padded padded{archetypes::lending_model(2), vocab};
+  EXPECT_EQ(ids(specdec::speculative_generate(recorded, padded, prompt, options)), expected_with_model());
+  specdec::cascade_drafter cascade(draft, specdec::prompt_lookup{}, specdec::constant{3});
+  specdec::testing::law_model same_draft(vocab, laws::hashed(vocab, 2, 0.8));
+  EXPECT_EQ(ids(specdec::speculative_generate(target, cascade, prompt, options)),
+            expected(specdec::cascade_drafter(same_draft, specdec::prompt_lookup{}, specdec::constant{3})));
+
+  specdec::session text(vocab, options);
+  specdec::model_drafter drafter(draft, specdec::constant{3});
+  specdec::draft_ahead ahead(drafter);
+  specdec::one_after_the_other executor;
+  text.begin(prompt);
+  EXPECT_EQ(overlapped_generate(text, target, ahead, executor), specdec::session_status::max_tokens);
+}
+
 TEST(archetypes, conform) {
   archetypes::model model(1);
   EXPECT_TRUE(specdec::testing::check_target_model(model).conforming());

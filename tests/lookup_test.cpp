@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <limits>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
 #include <vector>
@@ -57,6 +59,11 @@ TEST(prompt_lookup, proposes_ten_tokens_at_most_and_no_more_than_asked_for) {
   EXPECT_EQ(drafted(prompt_lookup{}, text, {.max_depth = 0}), tokens{});
   EXPECT_EQ(drafted(prompt_lookup{0, 2}, text), tokens{});
   EXPECT_EQ(drafted(prompt_lookup{10, 0}, text), tokens{});
+}
+
+TEST(prompt_lookup, goes_as_far_as_the_text_where_nothing_else_bounds_it) {
+  constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
+  EXPECT_EQ(drafted(prompt_lookup{endless, endless}, {1, 2, 3, 4, 1, 2}, {.max_depth = endless}), (tokens{3, 4, 1, 2}));
 }
 
 TEST(prompt_lookup, ends_before_an_end_token) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
@@ -114,6 +116,9 @@ TEST(ngram_drafter, asks_its_policy) {
   EXPECT_EQ(drafted(specdec::ngram_drafter(table, specdec::fallback{0.7, 4}), {2}, {.temperature = 0}), (tokens{1}));
   const specdec::confidence unsure(specdec::constant{4}, {.assistant_confidence_threshold = 0.7});
   EXPECT_EQ(drafted(specdec::ngram_drafter(table, unsure), {2}, {.temperature = 0}), (tokens{1, 2}));
+  constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
+  EXPECT_EQ(drafted(specdec::ngram_drafter(table, specdec::fallback{0.7, endless}), {2}, {.max_depth = endless}),
+            (tokens{1}));
 }
 
 template <class Policy>

@@ -56,6 +56,9 @@ TEST(suffix_drafter, has_the_limits_of_its_options_and_of_the_request) {
   EXPECT_EQ(drafted(original(), text, {.max_depth = 0}), tokens{});
   // Behind the match the text goes on to its end, and no further.
   EXPECT_EQ(drafted(original({.max_spec_factor = 9}), text), (tokens{3, 4, 5, 6, 7, 8, 1, 2}));
+  constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
+  EXPECT_EQ(drafted(original({.max_spec_tokens = endless, .max_spec_factor = 9}), text, {.max_depth = endless}),
+            (tokens{3, 4, 5, 6, 7, 8, 1, 2}));
 }
 
 TEST(suffix_drafter, takes_what_came_most_often_and_of_equals_what_came_last) {

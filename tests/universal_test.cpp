@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <concepts>
 #include <random>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance_drafter.hpp>
@@ -26,6 +27,16 @@ using ids = std::vector<token_id>;
 
 /// In the vocabularies below, text that is encoded to these tokens again.
 const ids prompt{1, 0};
+
+// It would keep the address of a tokenizer that is gone, with a policy and without.
+using any_law_model = testing::law_model<decltype(laws::hashed(4, 0))>;
+using universal = specdec::universal_drafter<any_law_model, tokenizer, tokenizer>;
+template <class Target, class Draft, class... Rest>
+constexpr bool takes = std::constructible_from<universal, any_law_model&, Target, Draft, Rest...>;
+static_assert(takes<tokenizer&, tokenizer&> && takes<const tokenizer&, const tokenizer&, specdec::constant>);
+static_assert(!takes<tokenizer, tokenizer&> && !takes<tokenizer&, tokenizer> && !takes<tokenizer, tokenizer>);
+static_assert(!takes<tokenizer, tokenizer&, specdec::constant> && !takes<tokenizer&, tokenizer, specdec::constant> &&
+              !takes<tokenizer, tokenizer, specdec::constant>);
 
 /// Vocabularies that have the letters alone in common.
 const tokenizer target_pieces({"a", "b", "bb", "bba"});

@@ -59,8 +59,9 @@ struct ahead_options {
 /// the token behind a draft that was accepted whole is not drawn at all; here it is, coupled with the guess.
 ///
 /// For one session, and a drafter that learns nothing from rounds, since it drafts before it is told; nor may it use
-/// the target. The drafter is referenced, not owned. Once rounds have reached their full size, nothing is allocated but
-/// the exception that ends a draft which is cancelled.
+/// the target. The drafter is referenced, not owned. One whose `propose` takes the session's kind of chance and no
+/// other cannot be cancelled: what it drafts in vain it drafts to the end. Once rounds have reached their full size,
+/// nothing is allocated but the exception that ends a draft which is cancelled.
 template <class D>
 class draft_ahead {
  public:
@@ -122,7 +123,12 @@ class draft_ahead {
       ahead_.begin(next);
       cancellable<C, L> until_cancelled{&chance, &link};
       is_ahead_ = completed([&] {
-        if (next.max_depth > 0) drafter_->propose(next, until_cancelled, ahead_);
+        if (next.max_depth == 0) return;
+        if constexpr (Drafter<D, cancellable<C, L>>) {
+          drafter_->propose(next, until_cancelled, ahead_);
+        } else {
+          drafter_->propose(next, chance, ahead_);
+        }
       });
     }
     if (shares_mask) link.announce();

@@ -164,7 +164,7 @@ class cascade_drafter {
   /// draft ends there.
   template <Chance C>
   bool judge(const draft_request& request, std::size_t goal, C& chance, draft& answer) {
-    const auto rows = score();
+    const auto& rows = score();
     text_.resize(text_.size() - guessed_);
     ++counts_.calls;
     counts_.guessed += guessed_;
@@ -185,7 +185,7 @@ class cascade_drafter {
   }
 
   /// The model's rows behind the text without its guesses, and behind each of these.
-  [[nodiscard]] auto score() {
+  [[nodiscard]] decltype(auto) score() {
     const std::span<const token_id> text = view_of(text_);
     const std::size_t settled = text.size() - guessed_;
     // The last settled token is always fed again: its row is the law of what comes next.
@@ -193,7 +193,7 @@ class cascade_drafter {
     held_.truncate(held);
     if (model_->size() > held) model_->truncate(held);
     const std::span<const token_id> missing = text.subspan(held);
-    auto rows = model_->decode(missing, guessed_ + 1);
+    decltype(auto) rows = model_->decode(missing, guessed_ + 1);
     if (rows.size() != guessed_ + 1) {
       raise<std::invalid_argument>("specdec: expected " + std::to_string(guessed_ + 1) +
                                    " rows of logits from the draft model; got " + std::to_string(rows.size()));

@@ -14,7 +14,6 @@
 
 #include "../concepts.hpp"
 #include "../failure.hpp"
-#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
@@ -52,7 +51,7 @@ class dynamic_tree_drafter {
 
   /// Throws std::invalid_argument if nodes, depth or width is 0.
   explicit dynamic_tree_drafter(Model& model, const dynamic_tree_options& options = {})
-      : model_(*address_of(model), options.sampling), options_(options) {
+      : model_(model, options.sampling), options_(options) {
     if (options.nodes == 0 || options.depth == 0 || options.width == 0) {
       raise<std::invalid_argument>("specdec: expected a dynamic tree of at least 1 node, 1 level and width 1; got " +
                                    std::to_string(options.nodes) + ", " + std::to_string(options.depth) + " and " +
@@ -76,7 +75,7 @@ class dynamic_tree_drafter {
     found_.clear();
     found_.push_back({0, -1, 1.0, 0, 0});
     {
-      const auto rows = model_.read_text(request);
+      const auto& rows = model_.read_text(request);
       add_children(rows.row(0), 0, request);
     }
     std::size_t level = 1;
@@ -85,7 +84,7 @@ class dynamic_tree_drafter {
       take_worthiest(level, room);
       level = found_.size();
       if (tokens_.empty()) break;
-      const auto rows = model_.read_nodes(view_of(tokens_), view_of(parents_));
+      const auto& rows = model_.read_nodes(view_of(tokens_), view_of(parents_));
       for (std::size_t i = 0; i < frontier_.size(); ++i) add_children(rows.row(i), frontier_[i], request);
       const double now = kept_worth(nodes);
       if (!(now - worth > options_.least_gain)) break;

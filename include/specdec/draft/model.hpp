@@ -73,7 +73,7 @@ class model_drafter<Model, Policy> {
     while (const std::optional<draft_call> call = drafting_.next(chance, fits)) {
       held_.truncate(call->held);
       if (model_->size() > call->held) model_->truncate(call->held);
-      const auto rows = model_->decode(call->tokens, call->rows);
+      const auto& rows = model_->decode(call->tokens, call->rows);
       if (call->rows > 0 && rows.size() != 1) {
         raise<std::invalid_argument>("specdec: expected 1 row of logits from the draft model; got " +
                                      std::to_string(rows.size()));

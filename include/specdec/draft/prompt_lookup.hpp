@@ -12,6 +12,7 @@
 #include <span>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../sampling/mask.hpp"
@@ -36,7 +37,7 @@ struct prompt_lookup {
   void propose(const draft_request& request, C& chance, draft& answer) {
     const std::size_t most = std::min({num_output_tokens, request.max_depth, request.max_nodes});
     if (most == 0) return;
-    answer.reserve(most, 0);
+    answer.reserve(std::min(most, reserve_at_most), 0);
     const std::span<const token_id> text = request.context;
     for (std::size_t size = std::min(max_matching_ngram_size, text.size() - 1); size > 0; --size) {
       const auto ngram = text.last(size);

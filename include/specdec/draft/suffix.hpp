@@ -97,7 +97,7 @@ class suffix_drafter {
   void propose(const draft_request& request, C& chance, draft& answer) {
     const std::size_t most = std::min({options_.max_spec_tokens, request.max_depth, request.max_nodes});
     if (most == 0) return;
-    answer.reserve(most, 0);
+    answer.reserve(std::min(most, reserve_at_most), 0);
     read(request);
 
     chain best;

@@ -12,7 +12,6 @@
 
 #include "../concepts.hpp"
 #include "../decode/outcome.hpp"
-#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
@@ -139,7 +138,7 @@ class tree_drafter {
 
   explicit tree_drafter(Model& model, tree_shape shape, const model_drafter_options& options = {},
                         sibling_draw draw = sibling_draw::distinct)
-      : model_(*address_of(model), options.sampling),
+      : model_(model, options.sampling),
         shape_(std::move(shape)),
         draw_(draw),
         kept_(model.vocab_size(), options.top) {}
@@ -166,7 +165,7 @@ class tree_drafter {
     read_.assign(shape_.size() + 1, 0);
     drafted_[root] = root;
     {
-      const auto rows = model_.read_text(request);
+      const auto& rows = model_.read_text(request);
       add_children(rows.row(0), root, request, room, chance, answer);
     }
     node_id next = 1;
@@ -175,7 +174,7 @@ class tree_drafter {
       take_level(answer, level, next);
       if (tokens_.empty()) break;
       const std::size_t before = model_.read();
-      const auto rows = model_.read_nodes(view_of(tokens_), view_of(parents_));
+      const auto& rows = model_.read_nodes(view_of(tokens_), view_of(parents_));
       std::size_t row = 0;
       for (node_id node = begin; node < next; ++node) {
         if (read_[node] <= before) continue;

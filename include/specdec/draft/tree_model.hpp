@@ -16,6 +16,7 @@
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
 #include "../failure.hpp"
+#include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "../vectors.hpp"
@@ -31,7 +32,8 @@ namespace specdec::inline SPECDEC_ABI {
 template <DecodesTrees Model>
 class tree_model {
  public:
-  tree_model(Model& model, const std::optional<sampling_params>& own) : model_(&model), law_(model.vocab_size(), own) {}
+  tree_model(Model& model, const std::optional<sampling_params>& own)
+      : model_(address_of(model)), law_(model.vocab_size(), own) {}
 
   [[nodiscard]] std::size_t vocab_size() const { return model_->vocab_size(); }
   [[nodiscard]] Model& model() noexcept { return *model_; }
@@ -49,7 +51,7 @@ class tree_model {
   /// Takes up a round: makes the draft's law from the target's unless it has parameters of its own, and reads the text.
   /// Returns one row, the logits behind it. Throws std::invalid_argument if the model returns another number of rows;
   /// what the model throws passes through.
-  [[nodiscard]] auto read_text(const draft_request& request) {
+  [[nodiscard]] decltype(auto) read_text(const draft_request& request) {
     law_.follow(*request.target_law);
     held_.reserve(request.context.size() + std::min(request.max_depth, reserve_at_most));
     // The last committed token is always fed again: its row is the law of the tokens below the root.
@@ -58,7 +60,7 @@ class tree_model {
     if (model_->size() > held) model_->truncate(held);
     const auto missing = request.context.subspan(held);
     nodes_ = 0;
-    auto rows = model_->decode_tree(missing, {}, 1);
+    decltype(auto) rows = model_->decode_tree(missing, {}, 1);
     require_rows(rows.size(), 1);
     held_.append(missing);
     return rows;
@@ -66,8 +68,8 @@ class tree_model {
 
   /// Reads nodes; parents are the numbers that earlier calls gave, 0 for the root. Returns a row for each. The nodes
   /// are numbered on, so the first of them is `read()` + 1. Throws as above.
-  [[nodiscard]] auto read_nodes(std::span<const token_id> tokens, std::span<const node_id> parents) {
-    auto rows = model_->decode_tree(tokens, parents, tokens.size());
+  [[nodiscard]] decltype(auto) read_nodes(std::span<const token_id> tokens, std::span<const node_id> parents) {
+    decltype(auto) rows = model_->decode_tree(tokens, parents, tokens.size());
     require_rows(rows.size(), tokens.size());
     nodes_ += tokens.size();
     return rows;

@@ -77,6 +77,16 @@ class universal_drafter {
                     const universal_options& options = {}) requires std::same_as<Policy, constant>
       : universal_drafter(model, target, draft, constant{options.num_assistant_tokens}, options) {}
 
+  universal_drafter(Model&, const TargetTokenizer&&, const DraftTokenizer&, Policy,
+                    const universal_options& = {}) = delete;
+  universal_drafter(Model&, const TargetTokenizer&, const DraftTokenizer&&, Policy,
+                    const universal_options& = {}) = delete;
+  universal_drafter(Model&, const TargetTokenizer&&, const DraftTokenizer&&, Policy,
+                    const universal_options& = {}) = delete;
+  universal_drafter(Model&, const TargetTokenizer&&, const DraftTokenizer&, const universal_options& = {}) = delete;
+  universal_drafter(Model&, const TargetTokenizer&, const DraftTokenizer&&, const universal_options& = {}) = delete;
+  universal_drafter(Model&, const TargetTokenizer&&, const DraftTokenizer&&, const universal_options& = {}) = delete;
+
   [[nodiscard]] Model& model() noexcept { return drafter_.model(); }
   [[nodiscard]] Policy& policy() noexcept { return drafter_.policy(); }
 

@@ -9,12 +9,14 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../batches.hpp"
 #include "../concepts.hpp"
 #include "../failure.hpp"
+#include "../requirements.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI {
@@ -84,7 +86,9 @@ class separate_sequences {
   [[nodiscard]] Model& model(std::size_t sequence) noexcept { return models_[sequence]; }
 
  private:
-  using rows = std::remove_cvref_t<decltype(std::declval<Model&>().decode({}, 0))>;
+  /// Rows that a model keeps are viewed where they are.
+  using rows = std::conditional_t<std::is_lvalue_reference_v<rows_of<Model>>,
+                                  const std::remove_reference_t<rows_of<Model>>&, std::remove_cvref_t<rows_of<Model>>>;
 
   static void require_same(std::size_t got, std::size_t expected, const char* what) {
     if (got == expected) return;

@@ -66,6 +66,7 @@ class translated {
     }
     model_.truncate(0);
   }
+  explicit translated(Model model, const vocabulary_map&& map) = delete;
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return map_->target_vocab_size(); }
   /// Target tokens, as all sizes here.

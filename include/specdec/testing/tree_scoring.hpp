@@ -13,6 +13,7 @@
 #include "../concepts.hpp"
 #include "../model/tree_nodes.hpp"
 #include "../proposal.hpp"
+#include "../requirements.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
@@ -29,7 +30,7 @@ class tree_scoring {
  public:
   using wrapped = std::remove_reference_t<Model>;
   /// The type of a logit.
-  using value_type = std::remove_cvref_t<decltype(std::declval<wrapped&>().decode({}, 0).row(0)[0])>;
+  using value_type = std::remove_cvref_t<decltype(std::declval<rows_of<wrapped>>().row(0)[0])>;
 
   explicit tree_scoring(Model model) : model_(std::forward<Model>(model)), text_size_(model_.size()) {}
 

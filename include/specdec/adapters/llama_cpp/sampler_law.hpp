@@ -21,6 +21,7 @@
 #include "../../concepts.hpp"
 #include "../../model/tree_nodes.hpp"
 #include "../../proposal.hpp"
+#include "../../requirements.hpp"
 #include "../../types.hpp"
 #include "../../vectors.hpp"
 #include "error.hpp"
@@ -146,7 +147,7 @@ class sampler_law {
   }
 
  private:
-  using source_rows = std::remove_cvref_t<decltype(std::declval<wrapped&>().decode({}, 0))>;
+  using source_rows = std::remove_cvref_t<rows_of<wrapped>>;
 
   enum class row_state : unsigned char { unknown, computed, unreachable };
 
