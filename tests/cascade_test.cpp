@@ -538,7 +538,7 @@ TEST(cascade, says_what_is_wrong) {
   EXPECT_THROW(specdec::speculative_generate(target, guessing, prompt), std::invalid_argument);
   // A model that returns too few rows.
   testing::faulty_model short_of_rows(testing::law_model(3, laws::hashed(3, 2)),
-                                      {testing::fault_kind::wrong_row_count, 2});
+                                      {testing::fault_kind::too_few_rows, 2});
   cascade_drafter drafter(short_of_rows, fixed_drafter{{1, 1, 1}, 2});
   EXPECT_THROW(specdec::speculative_generate(target, drafter, prompt), std::invalid_argument);
 }

@@ -21,7 +21,7 @@ enum class ending {
   injected,         ///< what the model threw, unchanged
   unusable_target,  ///< logits_error, or texts that failed
   unusable_draft,
-  wrong_rows,  ///< other rows than were asked for
+  other_rows,  ///< more, fewer, narrower or wider than were asked for
   other,
 };
 
@@ -32,7 +32,7 @@ enum class ending {
   if (dynamic_cast<const specdec::testing::injected_fault*>(&error) != nullptr) return ending::injected;
   if (dynamic_cast<const specdec::logits_error*>(&error) != nullptr) return ending::unusable_target;
   if (dynamic_cast<const std::invalid_argument*>(&error) != nullptr) {
-    return has("rows of") || has("row of logits") ? ending::wrong_rows : ending::other;
+    return has("rows of") || has("row of logits") ? ending::other_rows : ending::other;
   }
   if (dynamic_cast<const std::runtime_error*>(&error) != nullptr) {
     return has("expected usable logits from the draft model") ? ending::unusable_draft : ending::other;
@@ -50,15 +50,22 @@ struct duty {
   return kind >= fault_kind::throw_before && kind <= fault_kind::throw_after;
 }
 
+/// Whether a fault spoils a single row, at which nobody need look. Of all others somebody is told, but for wrong rows,
+/// of which nobody can know.
+[[nodiscard]] constexpr bool may_go_unseen(fault_kind kind) noexcept {
+  return kind == fault_kind::nan || kind == fault_kind::positive_infinity || kind == fault_kind::all_negative_infinity;
+}
+
 /// Whether a fault of that model may end a call so.
 [[nodiscard]] constexpr bool may_end(duty of, fault_kind kind, ending how) noexcept {
   if (throws(kind)) return how == ending::injected;
-  if (kind == fault_kind::none || kind == fault_kind::swapped_rows) return false;
-  if (kind == fault_kind::wrong_row_count) return how == ending::wrong_rows;
+  if (kind == fault_kind::none || kind == fault_kind::wrong_rows) return false;
+  if (kind == fault_kind::too_few_rows || kind == fault_kind::too_many_rows) return how == ending::other_rows;
   if (of.is_target && how == ending::unusable_target) return true;
   if (of.drafts && how == ending::unusable_draft) return true;
   // A translated model measures its rows itself.
-  return of.drafts && kind == fault_kind::wrong_width && how == ending::wrong_rows;
+  const bool of_another_width = kind == fault_kind::narrow_rows || kind == fault_kind::wide_rows;
+  return of.drafts && of_another_width && how == ending::other_rows;
 }
 
 }  // namespace documented

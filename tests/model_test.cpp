@@ -190,7 +190,7 @@ TEST(padded, is_a_model_as_the_wrapped_one_is) {
 }
 
 TEST(padded, leaves_a_row_that_is_too_narrow_to_be_found) {
-  padded model(faulty_model(model_of(21), specdec::testing::fault{fault_kind::wrong_width, 1}), vocab);
+  padded model(faulty_model(model_of(21), specdec::testing::fault{fault_kind::narrow_rows, 1}), vocab);
   EXPECT_EQ(model.decode(prompt, 1).row(0).size(), vocab - 1);
 }
 

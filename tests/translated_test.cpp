@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
@@ -54,6 +55,11 @@ std::vector<token_id> parts(const vocabulary_map& map, token_id token) {
 }
 
 using ids = std::vector<token_id>;
+
+// It would keep the address of a map that is gone.
+using any_law_model = testing::law_model<decltype(laws::hashed(6, 0))>;
+static_assert(std::constructible_from<specdec::translated<any_law_model&>, any_law_model&, const vocabulary_map&>);
+static_assert(!std::constructible_from<specdec::translated<any_law_model&>, any_law_model&, vocabulary_map>);
 
 TEST(vocabulary_map, shares_what_has_the_same_bytes_and_encodes_the_rest) {
   const vocabulary_map& map = partly_shared();
@@ -245,12 +251,12 @@ TEST(translated, refuses_in_words) {
             "specdec: expected at most as many rows as tokens, 1; got 2");
   EXPECT_EQ(refusal([&] { model.truncate(1); }), "specdec: expected to keep at most 0 tokens; got 1");
   specdec::translated lacking(
-      testing::faulty_model(testing::law_model(6, laws::hashed(6, 1)), {testing::fault_kind::wrong_row_count, 1}),
+      testing::faulty_model(testing::law_model(6, laws::hashed(6, 1)), {testing::fault_kind::too_few_rows, 1}),
       partly_shared());
   EXPECT_EQ(refusal([&] { (void)lacking.decode(ids{3}, 1); }),
             "specdec: expected 1 rows of logits from the translated model; got 0");
   specdec::translated narrow(
-      testing::faulty_model(testing::law_model(6, laws::hashed(6, 1)), {testing::fault_kind::wrong_width, 1}),
+      testing::faulty_model(testing::law_model(6, laws::hashed(6, 1)), {testing::fault_kind::narrow_rows, 1}),
       partly_shared());
   EXPECT_EQ(refusal([&] { (void)narrow.decode(ids{3}, 1); }),
             "specdec: expected rows of 6 logits from the translated model; got one of 5");

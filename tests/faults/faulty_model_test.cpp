@@ -100,35 +100,87 @@ TEST(faulty_model, spoils_the_rows_it_was_told_to) {
     EXPECT_EQ(again.faults(), 2U);
     return copies;
   };
-  const auto expected = found(fault_kind::swapped_rows, 0);
+  const auto exchanged = found(fault_kind::wrong_rows, 0);
   auto right = right_model();
   (void)right.decode(prompt, 0);
   const auto rows = right.decode(tokens, 3);
-  EXPECT_EQ(expected[0][4], rows.row(2)[4]);
-  EXPECT_EQ(expected[1][4], rows.row(1)[4]);
-  EXPECT_EQ(expected[2][4], rows.row(0)[4]);
+  EXPECT_EQ(exchanged[0][4], rows.row(2)[4]);
+  EXPECT_EQ(exchanged[1][4], rows.row(1)[4]);
+  EXPECT_EQ(exchanged[2][4], rows.row(0)[4]);
   EXPECT_TRUE(std::isnan(found(fault_kind::nan, 1)[1][3]));
   EXPECT_TRUE(std::isnan(found(fault_kind::nan, 9)[2][3]));
   EXPECT_EQ(found(fault_kind::nan, 1)[0][3], rows.row(0)[3]);
   EXPECT_EQ(found(fault_kind::positive_infinity, 2)[2][0], std::numeric_limits<double>::infinity());
   EXPECT_EQ(found(fault_kind::all_negative_infinity, 0)[0][5], -std::numeric_limits<double>::infinity());
-  EXPECT_EQ(found(fault_kind::wrong_row_count, 0).size(), 2U);
-  EXPECT_EQ(found(fault_kind::wrong_width, 0)[1].size(), vocab - 1);
-  EXPECT_EQ(found(fault_kind::wrong_width, 0)[1][0], rows.row(1)[0]);
+  EXPECT_EQ(found(fault_kind::too_few_rows, 0).size(), 2U);
+  const auto many = found(fault_kind::too_many_rows, 0);
+  ASSERT_EQ(many.size(), 4U);
+  EXPECT_EQ(many[1][4], rows.row(1)[4]);
+  EXPECT_EQ(many[2][4], rows.row(2)[4]);
+  EXPECT_EQ(many[3], many[2]);
+  for (const std::size_t i : {0U, 1U, 2U}) {
+    const auto narrow = found(fault_kind::narrow_rows, 0)[i];
+    const auto wide = found(fault_kind::wide_rows, 0)[i];
+    ASSERT_EQ(narrow.size(), vocab - 1);
+    ASSERT_EQ(wide.size(), vocab + 1);
+    for (std::size_t t = 0; t + 1 < vocab; ++t) EXPECT_EQ(narrow[t], rows.row(i)[t]);
+    for (std::size_t t = 0; t < vocab; ++t) EXPECT_EQ(wide[t], rows.row(i)[t]);
+    EXPECT_EQ(wide[vocab], rows.row(i)[vocab - 1]);
+  }
+}
+
+TEST(faulty_model, returns_the_row_before_where_it_is_asked_for_one) {
+  const std::vector<token_id> tokens{1, 2, 3, 4, 5};
+  const auto row_of = [](auto& model, std::span<const token_id> fed, std::size_t rows = 1) {
+    const auto came = model.decode(fed, rows);
+    return came.row(came.size() - 1)[4];
+  };
+  auto right = right_model();
+  const double first = row_of(right, prompt);
+  const double second = row_of(right, tokens, 2);
+  const double third = row_of(right, tokens);
+  ASSERT_NE(first, second);
+  ASSERT_NE(second, third);
+
+  faulty_model once(right_model(), fault{fault_kind::wrong_rows, 2});
+  EXPECT_EQ(row_of(once, prompt), first);
+  (void)once.decode(tokens, 0);
+  once.truncate(prompt.size());
+  EXPECT_EQ(once.faults(), 0U) << "no call has come that returns a row";
+  EXPECT_EQ(row_of(once, tokens), first);
+  EXPECT_EQ(once.first_fault(), 4U);
+  EXPECT_EQ(row_of(once, tokens), third);
+
+  faulty_model always(right_model(), fault{fault_kind::wrong_rows, 1, true});
+  EXPECT_EQ(row_of(always, prompt), first) << "none came before";
+  EXPECT_EQ(row_of(always, tokens), first);
+  EXPECT_EQ(row_of(always, tokens), second) << "the row that should have come before, not the one that did";
+  EXPECT_EQ(always.first_fault(), 2U);
+  EXPECT_EQ(always.faults(), 2U);
+}
+
+TEST(faulty_model, waits_to_return_wrong_rows_until_they_are_others) {
+  faulty_model model(specdec::testing::law_model(vocab, [](auto&&) { return std::vector<double>(vocab, 1.0 / 6); }),
+                     fault{fault_kind::wrong_rows, 1});
+  (void)model.decode(prompt, 3);
+  (void)model.decode(prompt, 1);
+  EXPECT_EQ(model.faults(), 0U);
 }
 
 TEST(faulty_model, is_found_out_by_the_conformance_check) {
-  const auto first = [](fault_kind kind) {
-    faulty_model model(right_model(), fault{kind, 40, true});
+  const auto first = [](fault_kind kind, std::size_t call = 40) {
+    faulty_model model(right_model(), fault{kind, call, true});
     return check_target_model(model).findings.at(0).kind;
   };
   EXPECT_EQ(first(fault_kind::throw_before), defect::call_refused);
   EXPECT_EQ(first(fault_kind::nan), defect::row_unusable);
   EXPECT_EQ(first(fault_kind::positive_infinity), defect::row_unusable);
   EXPECT_EQ(first(fault_kind::all_negative_infinity), defect::row_unusable);
-  EXPECT_EQ(first(fault_kind::wrong_width), defect::row_width_wrong);
-  EXPECT_EQ(first(fault_kind::wrong_row_count), defect::row_count_wrong);
-  EXPECT_EQ(first(fault_kind::swapped_rows), defect::rows_out_of_order);
+  EXPECT_EQ(first(fault_kind::narrow_rows), defect::row_width_wrong);
+  EXPECT_EQ(first(fault_kind::wide_rows), defect::row_width_wrong);
+  EXPECT_EQ(first(fault_kind::too_few_rows), defect::row_count_wrong);
+  EXPECT_EQ(first(fault_kind::too_many_rows), defect::row_count_wrong);
+  EXPECT_EQ(first(fault_kind::wrong_rows, 1), defect::rows_stale);
 }
 
 TEST(faulty_model, may_be_planned_another_fault_or_mended) {
@@ -204,11 +256,15 @@ TEST(faulty_sequences, throw_at_their_call_and_leave_what_they_say) {
 TEST(faulty_sequences, spoil_rows_across_texts) {
   faulty_sequences right{right_sequences()};
   const auto rows = right.decode(feeds);
-  faulty_sequences swapped(right_sequences(), fault{fault_kind::swapped_rows, 1});
-  const auto exchanged = swapped.decode(feeds);
+  faulty_sequences wrong(right_sequences(), fault{fault_kind::wrong_rows, 1, true});
+  const auto exchanged = wrong.decode(feeds);
   EXPECT_EQ(exchanged.row(0)[4], rows.row(2)[4]);
   EXPECT_EQ(exchanged.row(1)[4], rows.row(1)[4]);
   EXPECT_EQ(exchanged.row(2)[4], rows.row(0)[4]);
+  const double last = rows.row(2)[4];
+  const std::vector<specdec::sequence_feed> next{{1, prompt, 1}};
+  EXPECT_NE(right.decode(next).row(0)[4], last);
+  EXPECT_EQ(wrong.decode(next).row(0)[4], last) << "the last row of another text";
   faulty_sequences spoiled(right_sequences(), fault{fault_kind::nan, 1, false, 2});
   const auto with_nan = spoiled.decode(feeds);
   EXPECT_TRUE(std::isnan(with_nan.row(2)[0]));

@@ -81,11 +81,6 @@ const std::vector<token_id>& old_text() {
   return text;
 }
 
-const specdec::ngram_table& bigrams() {
-  static const specdec::ngram_table table(vocab_size, old_text(), {.top = 4});
-  return table;
-}
-
 const specdec::suffix_corpus& corpus() {
   static const specdec::suffix_corpus made = [] {
     specdec::suffix_corpus texts(vocab_size, 1000);
@@ -147,8 +142,18 @@ std::vector<method> rules_for_trees() {
        .drafter = distinct,
        .branches = true,
        .learns = true},
+      {.name = "recursive rejection, tree of independent siblings",
+       .rule = specdec::recursive_rejection{},
+       .drafter = independent,
+       .branches = true,
+       .learns = true},
       {.name = "K-SEQ, tree", .rule = specdec::k_seq{}, .drafter = independent, .branches = true, .learns = true},
       {.name = "traversal, tree", .rule = specdec::traversal{}, .drafter = distinct, .branches = true, .learns = true},
+      {.name = "traversal, tree of independent siblings",
+       .rule = specdec::traversal{},
+       .drafter = independent,
+       .branches = true,
+       .learns = true},
       {.name = "coupled, tree",
        .rule = specdec::coupled{},
        .drafter = distinct,
@@ -251,6 +256,18 @@ const std::vector<method>& methods() {
     return list;
   }();
   return all;
+}
+
+const specdec::ngram_table& bigrams() {
+  static const specdec::ngram_table table(vocab_size, old_text(), {.top = 4});
+  return table;
+}
+
+const method& method_of(const std::string& name) {
+  for (const method& of : methods()) {
+    if (of.name == name) return of;
+  }
+  throw std::invalid_argument("there is no method of the name " + name);
 }
 
 specdec::generate_options options_of(const method& of, bool all) {

@@ -65,6 +65,12 @@ struct method {
 /// All of them.
 const std::vector<method>& methods();
 
+/// What followed each token in a text that such a model wrote.
+const specdec::ngram_table& bigrams();
+
+/// One of them. Throws std::invalid_argument if there is none of that name.
+const method& method_of(const std::string& name);
+
 /// A text of 200 tokens; with mask, penalties, filters, stops and whatever else there is to ask for, if `all`.
 specdec::generate_options options_of(const method& of, bool all);
 

@@ -57,13 +57,15 @@ struct cell {
   std::function<std::unique_ptr<run>()> begin;
   bool several = false;          ///< texts, of which one may fail and the others go on
   bool tells_by_status = false;  ///< that logits were unusable, and not by an exception
+  bool begins_anew = false;      ///< when it goes on, and comes to the same text
   bool learns = false;           ///< from rounds, so that no other run can take up its text
   bool of_itself = false;        ///< the target drafts
   bool own_choice = false;       ///< the text is the target's choice alone, whatever was drafted
   bool reads_clock = false;      ///< so that rounds differ from run to run
 };
 
-/// One text alone, by `speculative_generate` with and without all options, and by a loop of one's own.
+/// One text alone, by `speculative_generate` with and without all options, and by a loop of one's own; from a prompt,
+/// by `autoregressive_generate`, too.
 std::vector<cell> texts_alone();
 /// One text whose drafter works ahead, after the target or beside it.
 std::vector<cell> texts_overlapped();

@@ -1,8 +1,11 @@
 // One text, by the loops of the library and by one's own.
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "../heard.hpp"
 #include "methods.hpp"
@@ -111,6 +114,53 @@ class by_hand : public text_alone {
   specdec::draft drafted_;
 };
 
+/// Generation from a prompt by the library's function for it, whose session ends with the call: called again, it begins
+/// anew.
+class from_a_prompt : public run {
+ public:
+  /// How a cast generates from the prompt, and tells of it.
+  using generator = std::function<specdec::generation(cast&, const specdec::generate_options&,
+                                                      const std::function<void(const specdec::outcome&)>&)>;
+
+  from_a_prompt(const method& of, bool all, generator generate)
+      : drafts_(of.drafts), options_(options_of(of, all)), models_(of), generate_(std::move(generate)) {
+    sound = tokens_.size();
+  }
+
+  [[nodiscard]] std::vector<fault_injector*> models() override {
+    std::vector<fault_injector*> all{&models_.target, &models_.draft};
+    all.resize(1 + drafts_);
+    return all;
+  }
+  void go_on() override {
+    tokens_ = prompt;
+    heard_ = {};
+    specdec::generation made = generate_(models_, options_, [this](const specdec::outcome& out) {
+      heard_(out);
+      for (const auto& token : out.tokens) tokens_.push_back(token.id);
+      if (models_.target.faults() == 0) sound = tokens_.size();
+    });
+    status_ = made.status;
+    made.stats.draft_seconds = made.stats.target_seconds = made.stats.verify_seconds = 0;
+    returned_ = made.text + to_json(made.stats);
+    for (const auto& token : made.tokens) returned_ += ' ' + std::to_string(token.id);
+  }
+  void resume() override {}
+  [[nodiscard]] std::vector<text_state> texts() const override {
+    return {{tokens_, status_, specdec::row_fault::none, heard_.tokens + heard_.text + returned_}};
+  }
+
+ private:
+  std::size_t drafts_;
+  specdec::generate_options options_;
+  cast models_;
+  generator generate_;
+  std::vector<token_id> tokens_ = prompt;
+  specdec::session_status status_ = specdec::session_status::running;
+  heard heard_;
+  std::string returned_;
+};
+
 cell cell_of(const method& of, std::string driver, std::function<std::unique_ptr<run>()> begin) {
   return {.method = of.name,
           .driver = std::move(driver),
@@ -120,6 +170,15 @@ cell cell_of(const method& of, std::string driver, std::function<std::unique_ptr
           .of_itself = of.of_itself,
           .own_choice = of.own_choice,
           .reads_clock = of.reads_clock};
+}
+
+void add_from_a_prompt(std::vector<cell>& cells, const method& of, const std::string& driver,
+                       const from_a_prompt::generator& generate) {
+  for (const bool all : {false, true}) {
+    cells.push_back(cell_of(of, driver + (all ? ", all options" : ""),
+                            [&of, all, generate] { return std::make_unique<from_a_prompt>(of, all, generate); }));
+    cells.back().begins_anew = true;
+  }
 }
 
 }  // namespace
@@ -132,6 +191,14 @@ std::vector<cell> texts_alone() {
     cells.push_back(cell_of(of, "session by hand", [&of] { return std::make_unique<by_hand>(of); }));
     cells.back().tells_by_status = true;
   }
+  add_from_a_prompt(cells, method_of("no draft"), "autoregressive generate",
+                    [](cast& models, const auto& options, const auto& sink) {
+                      return specdec::autoregressive_generate(models.target, prompt, options, sink);
+                    });
+  add_from_a_prompt(cells, method_of("rejection"), "generate from a prompt",
+                    [](cast& models, const auto& options, const auto& sink) {
+                      return specdec::speculative_generate(models.target, models.draft, prompt, options, sink);
+                    });
   return cells;
 }
 

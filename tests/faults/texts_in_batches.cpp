@@ -2,9 +2,11 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <specdec/testing/faulty_sequences.hpp>
-#include <utility>
+#include <string>
+#include <vector>
 
 #include "../heard.hpp"
 #include "methods.hpp"
@@ -28,10 +30,10 @@ faulty_several models_of(const small_model::pool& pool) {
 
 class text_batch : public run {
  public:
-  explicit text_batch(const method& of) : target_(models_of(pools::target)) {
+  text_batch(const method& of, bool all) : target_(models_of(pools::target)) {
     texts_.reserve(text_count);
     for (std::size_t i = 0; i < text_count; ++i) {
-      specdec::generate_options options = options_of(of, false);
+      specdec::generate_options options = options_of(of, all);
       options.max_tokens = lengths[i];
       options.stream = static_cast<std::uint32_t>(i);
       texts_.emplace_back(vocab_size, options, of.rule);
@@ -78,12 +80,23 @@ class text_batch : public run {
   std::array<heard, text_count> heard_;
 };
 
+/// Nothing drafts.
+class undrafted : public text_batch {
+ public:
+  undrafted(const method& of, bool all) : text_batch(of, all), batch_(target_, chunks) { join_all(batch_); }
+  [[nodiscard]] std::vector<fault_injector*> models() override { return {&target_}; }
+  void go_on() override { run_rounds(batch_); }
+
+ private:
+  specdec::session_batch<faulty_several, specdec::no_batch_draft, specdec::any_lossy_verifier<>> batch_;
+};
+
 /// One model drafts for all, in lockstep.
 template <class Policy>
 class drafted_together : public text_batch {
  public:
-  drafted_together(const method& of, const Policy& policy)
-      : text_batch(of),
+  drafted_together(const method& of, bool all, const Policy& policy)
+      : text_batch(of, all),
         draft_(models_of(pools::near)),
         drafter_(draft_, policy, {.top = 8}),
         batch_(target_, drafter_, chunks) {
@@ -103,8 +116,8 @@ class drafted_together : public text_batch {
 /// Every text has a drafter of its own, any of which may fail.
 class drafted_apart : public text_batch {
  public:
-  explicit drafted_apart(const method& of)
-      : text_batch(of), of_(&of), drafter_(text_count, maker{this}), batch_(target_, drafter_, chunks) {
+  drafted_apart(const method& of, bool all)
+      : text_batch(of, all), of_(&of), drafter_(text_count, maker{this}), batch_(target_, drafter_, chunks) {
     join_all(batch_);
   }
   [[nodiscard]] std::vector<fault_injector*> models() override {
@@ -134,10 +147,12 @@ class drafted_apart : public text_batch {
   specdec::session_batch<faulty_several, drafter, specdec::any_lossy_verifier<>> batch_;
 };
 
-cell cell_of(const method& of, const char* driver, std::function<std::unique_ptr<run>()> begin) {
+/// The texts of `Batch`, which is made of the method, whether all is asked for, and what else there is.
+template <class Batch, class... More>
+cell cell_of(const method& of, const std::string& driver, bool all, const More&... more) {
   return {.method = of.name,
-          .driver = driver,
-          .begin = std::move(begin),
+          .driver = driver + (all ? ", all options" : ""),
+          .begin = [&of, all, more...] { return std::make_unique<Batch>(of, all, more...); },
           .several = true,
           .tells_by_status = true,
           .learns = of.learns,
@@ -146,16 +161,8 @@ cell cell_of(const method& of, const char* driver, std::function<std::unique_ptr
 }
 
 template <class Policy>
-void add_together(std::vector<cell>& cells, const method& of, const Policy& policy) {
-  cells.push_back(
-      cell_of(of, "batch", [&of, policy] { return std::make_unique<drafted_together<Policy>>(of, policy); }));
-}
-
-const method& method_of(const std::string& name) {
-  for (const method& of : methods()) {
-    if (of.name == name) return of;
-  }
-  throw std::invalid_argument("there is no method of the name " + name);
+cell together(const std::string& name, const Policy& policy, bool all = false) {
+  return cell_of<drafted_together<Policy>>(method_of(name), "batch", all, policy);
 }
 
 }  // namespace
@@ -164,14 +171,21 @@ std::vector<cell> texts_in_batches() {
   std::vector<cell> cells;
   for (const char* rule : {"rejection", "rejection, temperature 0", "block verification", "greedy", "coupled",
                            "lenient (lossy)", "typical acceptance (lossy)"}) {
-    add_together(cells, method_of(rule), specdec::constant{4});
+    cells.push_back(together(rule, specdec::constant{4}));
   }
-  add_together(cells, method_of("length: confidence of heuristic"), specdec::confidence(specdec::heuristic{4}));
+  cells.push_back(together("length: confidence of heuristic", specdec::confidence(specdec::heuristic{4})));
+  for (const char* rule : {"rejection", "coupled"}) cells.push_back(together(rule, specdec::constant{4}, true));
+  for (const bool all : {false, true}) {
+    cells.push_back(cell_of<undrafted>(method_of("no draft"), "batch without a drafter", all));
+  }
   for (const method& of : methods()) {
     const bool bounded = of.capacity < std::numeric_limits<std::size_t>::max();
     // A fault may change which texts share a call.
     if (of.branches || of.of_itself || of.heeds_company || bounded) continue;
-    cells.push_back(cell_of(of, "batch, separate drafters", [&of] { return std::make_unique<drafted_apart>(of); }));
+    cells.push_back(cell_of<drafted_apart>(of, "batch, separate drafters", false));
+  }
+  for (const char* name : {"block verification", "what a mask forces", "translated vocabulary"}) {
+    cells.push_back(cell_of<drafted_apart>(method_of(name), "batch, separate drafters", true));
   }
   return cells;
 }

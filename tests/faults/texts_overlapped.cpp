@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <specdec/adapters/background_thread.hpp>
+#include <string>
 #include <utility>
 
 #include "../heard.hpp"
@@ -28,18 +29,33 @@ struct threads {
   }
 };
 
+/// What is not the same for all methods.
+struct traits {
+  std::size_t drafts = 1;   ///< how many models draft, besides the target
+  bool own_choice = false;  ///< the text is the target's choice alone, whatever was drafted
+  bool all = false;         ///< with all options
+};
+
 /// `overlapped_generate`. `Make` makes a drafter for a cast.
 template <class Rule, class Make>
 class overlapped : public run {
  public:
-  overlapped(const Rule& rule, const Make& make, bool in_two_threads)
-      : models_(method{}), drafter_(make(models_)), ahead_(drafter_), text_(vocab_size, options_of({}, false), rule) {
+  overlapped(const Rule& rule, const Make& make, const traits& of, bool in_two_threads)
+      : drafts_(of.drafts),
+        models_(method{}),
+        drafter_(make(models_)),
+        ahead_(drafter_),
+        text_(vocab_size, options_of({}, of.all), rule) {
     if (in_two_threads) threads_.second = std::make_unique<specdec::background_thread>();
     text_.begin(prompt);
     sound = text_.tokens().size();
   }
 
-  [[nodiscard]] std::vector<fault_injector*> models() override { return {&models_.target, &models_.draft}; }
+  [[nodiscard]] std::vector<fault_injector*> models() override {
+    std::vector<fault_injector*> all{&models_.target, &models_.draft};
+    all.resize(1 + drafts_);
+    return all;
+  }
   void go_on() override {
     specdec::overlapped_generate(text_, models_.target, ahead_, threads_, [this](const specdec::outcome& out) {
       heard_(out);
@@ -61,6 +77,7 @@ class overlapped : public run {
  private:
   using drafter = std::invoke_result_t<const Make&, cast&>;
 
+  std::size_t drafts_;
   cast models_;
   drafter drafter_;
   specdec::draft_ahead<drafter> ahead_;
@@ -70,12 +87,13 @@ class overlapped : public run {
 };
 
 template <class Rule, class Make>
-void add(std::vector<cell>& cells, const char* name, const Rule& rule, const Make& make, bool own_choice = false) {
+void add(std::vector<cell>& cells, const char* name, const Rule& rule, const Make& make, const traits& of = {}) {
   for (const bool two : {false, true}) {
+    const std::string driver = two ? "overlapped, two threads" : "overlapped";
     cells.push_back({.method = name,
-                     .driver = two ? "overlapped, two threads" : "overlapped",
-                     .begin = [=] { return std::make_unique<overlapped<Rule, Make>>(rule, make, two); },
-                     .own_choice = own_choice});
+                     .driver = driver + (of.all ? ", all options" : ""),
+                     .begin = [=] { return std::make_unique<overlapped<Rule, Make>>(rule, make, of, two); },
+                     .own_choice = of.own_choice});
   }
 }
 
@@ -86,8 +104,8 @@ std::vector<cell> texts_overlapped() {
   const auto four = [](cast& models) { return specdec::model_drafter(models.draft, specdec::constant{4}, {.top = 8}); };
   add(cells, "rejection", specdec::rejection{}, four);
   add(cells, "block verification", specdec::block_verification{}, four);
-  add(cells, "greedy", specdec::greedy{}, four, true);
-  add(cells, "coupled", specdec::coupled{}, four, true);
+  add(cells, "greedy", specdec::greedy{}, four, {.own_choice = true});
+  add(cells, "coupled", specdec::coupled{}, four, {.own_choice = true});
   add(cells, "lenient (lossy)", specdec::lenient(0.3), four);
   add(cells, "model, length: fallback", specdec::rejection{}, [](cast& models) {
     return specdec::model_drafter(models.draft, specdec::fallback{.fallback_threshold = 0.3}, {.top = 8});
@@ -95,11 +113,18 @@ std::vector<cell> texts_overlapped() {
   add(cells, "cascade over prompt lookup", specdec::rejection{}, [](cast& models) {
     return specdec::cascade_drafter(models.draft, specdec::prompt_lookup{}, specdec::constant{6}, {.top = 8});
   });
-  add(cells, "prompt lookup", specdec::rejection{}, [](cast&) { return specdec::prompt_lookup{}; });
+  const auto looked_up = [](cast&) { return specdec::prompt_lookup{}; };
+  const auto suffix = [](cast&) { return specdec::suffix_drafter({.max_depth = 16}); };
+  const auto counted = [](cast&) { return specdec::ngram_drafter(bigrams()); };
+  add(cells, "prompt lookup", specdec::rejection{}, looked_up, {.drafts = 0});
+  add(cells, "suffix", specdec::rejection{}, suffix, {.drafts = 0});
+  add(cells, "n-grams", specdec::rejection{}, counted, {.drafts = 0});
   add(cells, "universal", specdec::rejection{}, [](cast& models) {
     return specdec::universal_drafter(models.draft, target_pieces, target_pieces,
                                       specdec::universal_options{.num_assistant_tokens = 6});
   });
+  add(cells, "rejection", specdec::rejection{}, four, {.all = true});
+  add(cells, "coupled", specdec::coupled{}, four, {.own_choice = true, .all = true});
   return cells;
 }
 

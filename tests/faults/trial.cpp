@@ -16,7 +16,6 @@ namespace faults {
 namespace {
 
 using documented::ending;
-using documented::throws;
 using specdec::session_status;
 using specdec::testing::fault;
 using specdec::testing::fault_kind;
@@ -49,7 +48,8 @@ specdec::row_fault reported(fault_kind kind) {
       return specdec::row_fault::positive_infinity;
     case fault_kind::all_negative_infinity:
       return specdec::row_fault::all_negative_infinity;
-    case fault_kind::wrong_width:
+    case fault_kind::narrow_rows:
+    case fault_kind::wide_rows:
       return specdec::row_fault::wrong_width;
     default:
       return specdec::row_fault::none;
@@ -89,33 +89,43 @@ class trial {
       const auto tried = of_->begin();
       fault_injector& model = *tried->models()[part];
       model.arm(planned);
-      wrong = planned.kind == fault_kind::swapped_rows ? judge_swap(*tried, part, struck)
-              : planned.persistent                     ? judge_broken(*tried, part, planned, struck)
-                                                       : judge_once(*tried, part, planned, struck);
+      wrong = planned.kind == fault_kind::wrong_rows ? judge_wrong_rows(*tried, part, struck)
+              : planned.persistent                   ? judge_broken(*tried, part, planned, struck)
+                                                     : judge_once(*tried, part, planned, struck);
     }
     // A complaint may have memory of its own.
     if (wrong.empty()) counts_->leaked_bytes += std::max(0LL, counting_new::live().bytes - before.bytes);
     if (struck == 0) return std::nullopt;
-    ++counts_->tried;
     if (!wrong.empty()) {
       ++counts_->otherwise;
-      if (counts_->failures.size() < 5) {
-        counts_->failures.push_back(of_->method + ", " + of_->driver + ": " + to_string(planned.kind) + " in call " +
-                                    std::to_string(struck) + " of " +
-                                    (part == 0 ? std::string("the target") : "draft " + std::to_string(part)) +
-                                    (planned.persistent ? ", to stay: " : ": ") + wrong);
-      }
+      complain(planned.kind, " in call " + std::to_string(struck) + " of " + name_of(part) +
+                                 (planned.persistent ? ", to stay: " : ": ") + wrong);
     }
     return struck;
   }
 
+  /// Counts a kind that struck a model in none of its calls.
+  void miss(std::size_t part, fault_kind kind) {
+    ++counts_->missing;
+    complain(kind, " in none of the " + std::to_string(calls_[part]) + " calls of " + name_of(part));
+  }
+
  private:
+  static std::string name_of(std::size_t part) {
+    return part == 0 ? std::string("the target") : "draft " + std::to_string(part);
+  }
+  void complain(fault_kind kind, const std::string& what) {
+    if (counts_->failures.size() < 5) {
+      counts_->failures.push_back(of_->method + ", " + of_->driver + ": " + to_string(kind) + what);
+    }
+  }
+
   std::string judge_once(run& tried, std::size_t part, const fault& planned, std::size_t& struck) {
     const attempt first = go_on(*of_, tried);
     struck = tried.models()[part]->first_fault();
     if (struck == 0) return {};
     if (first.how == ending::done) {
-      if (throws(planned.kind) || planned.kind == fault_kind::wrong_row_count) return "nobody was told";
+      if (!documented::may_go_unseen(planned.kind)) return "nobody was told";
       std::string wrong = compared(tried);
       if (wrong.empty()) ++counts_->unseen;
       return wrong;
@@ -134,13 +144,14 @@ class trial {
     struck = model.first_fault();
     if (struck == 0) return {};
     const bool seen = last.how != ending::done;
+    if (!seen && !documented::may_go_unseen(planned.kind)) return "nobody was told";
     for (int more = 0; seen && more < 2; ++more) {
       const auto before = tried.texts();
       if (std::string wrong = stopped_well(tried, part, planned.kind, last); !wrong.empty()) return wrong;
       tried.resume();
       last = go_on(*of_, tried);
       if (last.how == ending::done) return "it went on by itself";
-      if (of_->several) continue;
+      if (of_->several || of_->begins_anew) continue;
       if (tried.texts().front().tokens != before.front().tokens) return "it committed more, though nothing was mended";
     }
     model.arm();
@@ -153,7 +164,7 @@ class trial {
     return wrong;
   }
 
-  std::string judge_swap(run& tried, std::size_t part, std::size_t& struck) {
+  std::string judge_wrong_rows(run& tried, std::size_t part, std::size_t& struck) {
     const attempt only = go_on(*of_, tried);
     struck = tried.models()[part]->first_fault();
     if (struck == 0) return {};
@@ -218,8 +229,18 @@ class trial {
 
 }  // namespace
 
+std::size_t tally::tried() const noexcept {
+  std::size_t all = 0;
+  for (const strikes& some : by_kind) all += some.of_target + some.of_drafts;
+  return all;
+}
+
 tally& tally::operator+=(const tally& more) {
-  tried += more.tried;
+  for (std::size_t i = 0; i < by_kind.size(); ++i) {
+    by_kind[i].of_target += more.by_kind[i].of_target;
+    by_kind[i].of_drafts += more.by_kind[i].of_drafts;
+  }
+  missing += more.missing;
   resumed += more.resumed;
   unseen += more.unseen;
   stopped += more.stopped;
@@ -235,17 +256,26 @@ tally try_faults(const cell& of, std::size_t stride, std::size_t phase) {
   counts.failures.reserve(16);
   trial lets(of, counts);
   for (std::size_t part = 0; part < lets.parts(); ++part) {
-    for (const fault_kind kind : all_faults) {
+    for (std::size_t i = 0; i < all_faults.size(); ++i) {
+      const fault_kind kind = all_faults[i];
+      std::size_t& count = part == 0 ? counts.by_kind[i].of_target : counts.by_kind[i].of_drafts;
+      const std::size_t before = count;
+      const auto strike = [&](std::size_t call, bool stays) {
+        const auto struck = lets(part, {kind, call, stays, call % 5});
+        if (struck) ++count;
+        return struck;
+      };
       for (const bool stays : {false, true}) {
-        // Of rows that have changed places nobody is told, so it is all the same whether more do.
-        if (stays && kind == fault_kind::swapped_rows) continue;
+        // Of wrong rows nobody is told, so it is all the same whether more are.
+        if (stays && kind == fault_kind::wrong_rows) continue;
         phase = (31 * phase + 17) % stride;
         for (std::size_t call = 1 + phase; call <= lets.calls(part);) {
-          const auto struck = lets(part, {kind, call, stays, call % 5});
+          const auto struck = strike(call, stays);
           if (!struck) break;
           call = *struck + stride;
         }
       }
+      if (count == before && !strike(1, false)) lets.miss(part, kind);
     }
   }
   return counts;

@@ -23,6 +23,7 @@
 #include "../concepts.hpp"
 #include "../layer_skip.hpp"
 #include "../proposal.hpp"
+#include "../requirements.hpp"
 #include "../types.hpp"
 
 namespace specdec::inline SPECDEC_ABI::testing {
@@ -36,9 +37,11 @@ enum class fault_kind : std::uint8_t {
   nan,                    ///< one row is NaN
   positive_infinity,      ///< one row has +inf for one token
   all_negative_infinity,  ///< one row is -inf
-  wrong_width,            ///< all rows lack the last token's logit
-  wrong_row_count,        ///< the last row is missing
-  swapped_rows,           ///< the first and the last row have changed places
+  narrow_rows,            ///< all rows lack the last token's logit
+  wide_rows,              ///< all rows have the last token's logit twice
+  too_few_rows,           ///< the last row is missing
+  too_many_rows,          ///< the last row comes twice
+  wrong_rows,             ///< the first and the last row have changed places; a single one is the one before it
 };
 
 /// The fault in words, for messages.
@@ -58,12 +61,16 @@ enum class fault_kind : std::uint8_t {
       return "+inf";
     case fault_kind::all_negative_infinity:
       return "nothing but -inf";
-    case fault_kind::wrong_width:
-      return "wrong width";
-    case fault_kind::wrong_row_count:
-      return "wrong row count";
-    case fault_kind::swapped_rows:
-      return "swapped rows";
+    case fault_kind::narrow_rows:
+      return "narrow rows";
+    case fault_kind::wide_rows:
+      return "wide rows";
+    case fault_kind::too_few_rows:
+      return "too few rows";
+    case fault_kind::too_many_rows:
+      return "too many rows";
+    case fault_kind::wrong_rows:
+      return "wrong rows";
   }
   return "an unknown fault";
 }
@@ -72,7 +79,7 @@ enum class fault_kind : std::uint8_t {
 struct fault {
   fault_kind kind = fault_kind::none;
   /// The call that fails, the first being 1; all calls that change the model are counted alike. A fault of rows waits
-  /// for the next call that returns a row, or two where they are swapped.
+  /// for the next call that returns a row; wrong rows, besides, until they differ from the right ones.
   std::size_t call = 1;
   /// Whether all later calls fail too.
   bool persistent = false;
@@ -122,12 +129,17 @@ class fault_injector {
                          to_string(kind));
   }
 
-  /// The rows that the call returns: a matrix in `logits`, of which this spoils what it must.
+  /// The rows that the call returns: a matrix in `logits`, of which this spoils what it must. `last` holds the last row
+  /// that the model returned before, if any, and then that of this call, unspoiled.
   template <class T>
-  [[nodiscard]] logits_view<T> spoiled(std::vector<T>& logits, std::size_t rows, std::size_t width) {
+  [[nodiscard]] logits_view<T> spoiled(std::vector<T>& logits, std::size_t rows, std::size_t width,
+                                       std::vector<T>& last) {
     const logits_view<T> as_it_is(logits.data(), rows, width);
-    if (rows == 0 || !due(fault_.kind)) return as_it_is;
+    if (rows == 0) return as_it_is;
     const auto row = [&](std::size_t i) { return logits.begin() + static_cast<std::ptrdiff_t>(i * width); };
+    std::vector<T> before(row(rows - 1), row(rows));
+    before.swap(last);
+    if (!due(fault_.kind)) return as_it_is;
     const auto hit = row(std::min(fault_.row, rows - 1));
     const auto after_hit = hit + static_cast<std::ptrdiff_t>(width);
     std::size_t given_rows = rows;
@@ -143,21 +155,33 @@ class fault_injector {
       case fault_kind::all_negative_infinity:
         std::fill(hit, after_hit, -infinity);
         break;
-      case fault_kind::wrong_width:
+      case fault_kind::narrow_rows:
         --given_width;
         break;
-      case fault_kind::wrong_row_count:
+      case fault_kind::wide_rows:
+        ++given_width;
+        // From behind, so that the rows before stay where they are looked for.
+        for (std::size_t i = rows; i > 0; --i) logits.insert(row(i), T(*(row(i) - 1)));
+        break;
+      case fault_kind::too_few_rows:
         --given_rows;
         break;
-      case fault_kind::swapped_rows:
-        if (rows == 1) return as_it_is;
-        std::swap_ranges(row(0), row(1), row(rows - 1));
+      case fault_kind::too_many_rows:
+        ++given_rows;
+        logits.insert(logits.end(), last.begin(), last.end());
         break;
+      case fault_kind::wrong_rows: {
+        if (rows == 1 && before.empty()) return as_it_is;
+        const auto other = rows == 1 ? before.begin() : row(rows - 1);
+        if (std::equal(row(0), row(1), other)) return as_it_is;
+        std::swap_ranges(row(0), row(1), other);
+        break;
+      }
       default:
         return as_it_is;
     }
     strike();
-    return {logits.data(), given_rows, given_width, static_cast<std::ptrdiff_t>(width)};
+    return {logits.data(), given_rows, given_width, static_cast<std::ptrdiff_t>(std::max(width, given_width))};
   }
 
  private:
@@ -194,7 +218,7 @@ class faulty_model : public fault_injector {
  public:
   using wrapped = std::remove_reference_t<Model>;
   /// The type of a logit.
-  using value_type = arithmetic<std::remove_cvref_t<decltype(std::declval<wrapped&>().decode({}, 0).row(0)[0])>>;
+  using value_type = arithmetic<std::remove_cvref_t<decltype(std::declval<rows_of<wrapped>>().row(0)[0])>>;
 
   explicit faulty_model(Model model, const fault& planned = {})
       : fault_injector(planned), model_(std::forward<Model>(model)) {}
@@ -262,11 +286,11 @@ class faulty_model : public fault_injector {
     copy_rows(rows, logits_);
     const std::size_t count = rows.size();
     throw_if(fault_kind::throw_after, name);
-    return spoiled(logits_, count, vocab_size());
+    return spoiled(logits_, count, vocab_size(), last_row_);
   }
 
   Model model_;
-  std::vector<value_type> logits_;
+  std::vector<value_type> logits_, last_row_;
 };
 
 template <class Model>

@@ -22,7 +22,7 @@ namespace specdec::inline SPECDEC_ABI::testing {
 ///
 /// Models `DecodesBatches`, and `HasCapacity` where the wrapped model does. Movable and copyable where that is. A call
 /// that fails midway has taken the first half of its feeds (rounded down), and half of the tokens of the next; rows are
-/// numbered through all feeds, so that those swapped belong to different texts. Rows are copied; decode allocates.
+/// numbered through all feeds, so that a wrong row may be another text's. Rows are copied; decode allocates.
 template <class Model>
 requires DecodesBatches<std::remove_reference_t<Model>>
 class faulty_sequences : public fault_injector {
@@ -53,7 +53,7 @@ class faulty_sequences : public fault_injector {
       count = rows.size();
     }
     throw_if(fault_kind::throw_after, "decode");
-    return spoiled(logits_, count, vocab_size());
+    return spoiled(logits_, count, vocab_size(), last_row_);
   }
 
   /// The wrapped model's truncate, or the fault. Throws `injected_fault`, and what the wrapped model throws.
@@ -79,7 +79,7 @@ class faulty_sequences : public fault_injector {
   }
 
   Model model_;
-  std::vector<value_type> logits_;
+  std::vector<value_type> logits_, last_row_;
 };
 
 template <class Model>
