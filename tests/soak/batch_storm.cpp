@@ -1,9 +1,11 @@
 #include "batch_storm.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -20,17 +22,29 @@ using specdec::outcome;
 using text_session = specdec::session<any_rule>;
 using faulty_batch = specdec::testing::faulty_sequences<toy::batch>;
 
-/// A text of the batch.
+/// A text of the batch, or the fork of one.
 struct member {
   member(const workplace& models, const text_plan& of, const any_rule& rule)
       : wanted(of),
-        fresh([&models, &of, rule] { return text_session(models.vocab_size(), of.options, rule); }),
+        fresh([&models, options = of.options, rule] { return text_session(models.vocab_size(), options, rule); }),
         text(fresh()) {
     text.begin(of.prompt);
   }
+  /// A fork has no further turns.
+  member(const workplace& models, const text_plan& of, const any_rule& rule, text_session begun)
+      : wanted(of),
+        fresh([&models, options = begun.options(), rule] { return text_session(models.vocab_size(), options, rule); }),
+        text(std::move(begun)),
+        turns(of.turns.size()) {}
   member(const member&) = delete;
   member& operator=(const member&) = delete;
 
+  /// Is told of a round; behind that one it is forked.
+  void take(const outcome& out, std::optional<std::uint32_t> fork_at) {
+    told.take(out);
+    const bool is_a_fork = text.options().stream != wanted.options.stream;
+    if (fork_at == out.round && !is_a_fork && fork == nullptr) forked = text.fork(wanted.options.stream + 1);
+  }
   /// Begins the next turn; false if there is none left.
   bool go_on() {
     told.end_turn(text);
@@ -49,18 +63,43 @@ struct member {
   std::size_t size_joined = 0;  ///< of the text when it joined
   bool is_in = false;
   bool is_done = false;
+  std::optional<text_session> forked;  ///< and not yet a member
+  member* fork = nullptr;
 };
 
-/// Runs members in a batch until all are done. `rise()` draws what will happen to the models, `explains(error)` says
+/// Those who want to be in the batch: the texts of a plan, in its order, and behind them their forks.
+struct company {
+  company(const workplace& all, const plan& planned, const any_rule& by) : models(all), how(planned), rule(by) {
+    for (const text_plan& text : how.texts) members.push_back(std::make_unique<member>(models, text, rule));
+  }
+
+  /// Makes members of what was forked.
+  void adopt_forks() {
+    for (std::size_t i = 0; i < how.texts.size(); ++i) {
+      member& one = *members[i];
+      if (!one.forked) continue;
+      members.push_back(std::make_unique<member>(models, one.wanted, rule, *std::move(one.forked)));
+      one.forked.reset();
+      one.fork = members.back().get();
+    }
+  }
+
+  const workplace& models;
+  const plan& how;
+  any_rule rule;
+  std::vector<std::unique_ptr<member>> members;
+};
+
+/// Runs a company in a batch until all are done. `rise()` draws what will happen to the models, `explains(error)` says
 /// whether that may end a round so.
 template <class Batch, class Rise, class Explains>
 class crowd {
  public:
-  crowd(Batch& batch, const faulty_batch& target, std::vector<std::unique_ptr<member>>& members, bool may_leave,
-        dice& chance, const Rise& rise, const Explains& explains)
+  crowd(Batch& batch, const faulty_batch& target, company& all, bool may_leave, dice& chance, const Rise& rise,
+        const Explains& explains)
       : batch_(batch),
         target_(target),
-        members_(members),
+        all_(all),
         may_leave_(may_leave),
         chance_(chance),
         rise_(rise),
@@ -69,10 +108,11 @@ class crowd {
   void run() {
     constexpr std::size_t most_rounds = 20'000;
     for (std::size_t round = 0; round < most_rounds; ++round) {
+      all_.adopt_forks();
       join_some();
       if (batch_.size() == 0) return;
       one_round();
-      for (const auto& one : members_) {
+      for (const auto& one : all_.members) {
         if (one->is_in) look_after(*one);
       }
     }
@@ -81,7 +121,7 @@ class crowd {
 
  private:
   void join_some() {
-    for (const auto& one : members_) {
+    for (const auto& one : all_.members) {
       if (one->is_in || one->is_done || batch_.size() == target_.sequence_count()) continue;
       if (batch_.size() > 0 && chance_.once_in(2)) continue;
       batch_.join(one->text);
@@ -94,8 +134,9 @@ class crowd {
     rise_();
     trap sink_throws{chance_.some(12)}, sink_stops{chance_.some(12)};
     const auto sink = [&](text_session& text, const outcome& out) {
-      const auto at = std::find_if(members_.begin(), members_.end(), [&](const auto& m) { return &m->text == &text; });
-      (*at)->told.take(out);
+      const auto at =
+          std::find_if(all_.members.begin(), all_.members.end(), [&](const auto& m) { return &m->text == &text; });
+      (*at)->take(out, all_.how.fork_at);
       sink_throws.step();
       return !sink_stops.springs();
     };
@@ -130,7 +171,7 @@ class crowd {
 
   Batch& batch_;
   const faulty_batch& target_;
-  std::vector<std::unique_ptr<member>>& members_;
+  company& all_;
   bool may_leave_;
   dice& chance_;
   const Rise& rise_;
@@ -138,12 +179,11 @@ class crowd {
 };
 
 template <class Drafting, class Rise, class Explains>
-void run_crowd(faulty_batch& target, Drafting& drafting, std::vector<std::unique_ptr<member>>& members, bool may_leave,
-               dice& chance, const Rise& rise, const Explains& explains) {
+void run_crowd(faulty_batch& target, Drafting& drafting, company& all, bool may_leave, dice& chance, const Rise& rise,
+               const Explains& explains) {
   const specdec::batch_options options{.prefill_tokens = chance.one_of<std::size_t>({1, 7, 512})};
   specdec::session_batch<faulty_batch, Drafting, any_rule> batch(target, drafting, options);
-  crowd all(batch, target, members, may_leave, chance, rise, explains);
-  all.run();
+  crowd(batch, target, all, may_leave, chance, rise, explains).run();
 }
 
 }  // namespace
@@ -154,9 +194,7 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
   std::vector<std::unique_ptr<bench>> benches;
   for (std::size_t i = 0; i < sequences; ++i) benches.push_back(std::make_unique<bench>(models, 1));
 
-  const any_rule rule = rule_of(how, assemble(models, how, *benches.front()).rule);
-  std::vector<std::unique_ptr<member>> members;
-  for (const text_plan& text : how.texts) members.push_back(std::make_unique<member>(models, text, rule));
+  company all(models, how, rule_of(how, assemble(models, how, *benches.front()).rule));
   // Who joins again finds a drafter that has learnt nothing.
   const bool may_leave = !how.by->learns || std::all_of(how.texts.begin(), how.texts.end(),
                                                         [&](const auto& t) { return how.is_plain(t); });
@@ -175,7 +213,7 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
       now.spoil(target, calls_of_round);
       now.spoil(draft, calls_of_round);
     };
-    run_crowd(target, drafter, members, may_leave, chance, rise, [&](const std::exception& error) {
+    run_crowd(target, drafter, all, may_leave, chance, rise, [&](const std::exception& error) {
       return target_explains(error) || weather::explains(error, draft, {.drafts = true});
     });
   } else {
@@ -187,7 +225,7 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
       now.spoil(target, calls_of_round);
       for (const auto& one : benches) now.spoil(one->draft, calls_of_round);
     };
-    run_crowd(target, drafter, members, may_leave, chance, rise, [&](const std::exception& error) {
+    run_crowd(target, drafter, all, may_leave, chance, rise, [&](const std::exception& error) {
       return target_explains(error) || std::any_of(benches.begin(), benches.end(), [&](const auto& one) {
                return weather::explains(error, one->draft, {.drafts = true});
              });
@@ -195,7 +233,11 @@ std::vector<generation> play_batch_in_storm(const workplace& models, const plan&
   }
 
   std::vector<generation> told;
-  for (const auto& one : members) told.push_back({std::move(one->told), std::nullopt});
+  for (std::size_t i = 0; i < how.texts.size(); ++i) {
+    member& one = *all.members[i];
+    told.push_back({std::move(one.told), std::nullopt});
+    if (one.fork != nullptr) told.back().fork = std::move(one.fork->told);
+  }
   return told;
 }
 

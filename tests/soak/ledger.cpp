@@ -1,5 +1,8 @@
 #include "ledger.hpp"
 
+#include <numeric>
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace soak {
@@ -9,8 +12,13 @@ double mebibytes(double bytes) { return bytes / (1 << 20); }
 
 }  // namespace
 
-ledger::ledger(const workplace& models, std::span<const method> methods, std::uint64_t seed)
-    : models_(models), methods_(methods), seed_(seed), accounts_(methods.size()), resident_at_start_(resident_bytes()) {
+ledger::ledger(const workplace& models, std::span<const method> methods, std::uint64_t seed, kept_trend kept)
+    : models_(models),
+      methods_(methods),
+      seed_(seed),
+      accounts_(methods.size()),
+      kept_trend_(std::move(kept)),
+      resident_at_start_(resident_bytes()) {
   at_start_ = counting_new::live();
 }
 
@@ -34,11 +42,12 @@ std::optional<std::string> ledger::play(std::uint32_t number) {
     return counting_new::heap{after.blocks - before.blocks, after.bytes - before.bytes};
   };
   const counting_new::heap first = left_behind(true);
-  if (first.blocks != 0 && wrong.empty()) {
-    kept_.blocks += first.blocks;
-    kept_.bytes += first.bytes;
+  kept_trend_.enter(first.bytes);
+  kept_.blocks += first.blocks;
+  kept_.bytes += first.bytes;
+  if ((first.blocks > 0 || first.bytes > 0) && wrong.empty()) {
     const counting_new::heap again = left_behind(false);
-    if (again.blocks > 0) {
+    if (again.blocks > 0 || again.bytes > 0) {
       ++failures_;
       wrong.push_back(
           fmt::format("{} blocks of memory, {} bytes, are left behind every time", again.blocks, again.bytes));
@@ -56,6 +65,12 @@ void ledger::enter(const episode& played, bool failed) {
   for (auto* counts : {&of.failures, &failures_}) *counts += failed ? 1 : 0;
   for (auto* counts : {&of.episodes, &episodes_}) ++*counts;
   for (auto* counts : {&of.compared, &compared_}) *counts += played.compared;
+}
+
+std::size_t ledger::episodes(driver runs) const {
+  return std::accumulate(accounts_.begin(), accounts_.end(), std::size_t{0}, [runs](std::size_t sum, const auto& one) {
+    return sum + one[static_cast<std::size_t>(runs)].episodes;
+  });
 }
 
 std::string ledger::table() const {
@@ -87,11 +102,13 @@ std::string ledger::table() const {
   const counting_new::heap now = counting_new::live();
   text += fmt::format(
       "\n{} episodes, {} tokens compared, {} divergences\n"
-      "live heap: {:.2f} MiB at the start, {:.2f} at the end; {} blocks of {} bytes in all were kept for good, by "
-      "first "
-      "times\n",
+      "live heap: {:.2f} MiB at the start, {:.2f} at the end\n"
+      "kept for good: {} blocks, {} bytes, by first times: {}\n",
       episodes_, compared_, failures_, mebibytes(static_cast<double>(at_start_.bytes)),
-      mebibytes(static_cast<double>(now.bytes)), kept_.blocks, kept_.bytes);
+      mebibytes(static_cast<double>(now.bytes)), kept_.blocks, kept_.bytes,
+      !kept_trend_.is_known() ? "too short a run to tell a trend"
+      : kept_trend_.grows()   ? "GROWS"
+                              : "no growth");
   if (resident_.is_known()) {
     text += fmt::format(
         "resident: {:.1f} MiB at the start, {:.1f} in the middle third of {} samples, {:.1f} in the last (medians): "

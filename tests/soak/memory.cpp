@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <numeric>
 
 namespace soak {
 
@@ -27,6 +28,17 @@ std::size_t resident_trend::median(std::size_t begin, std::size_t end) const {
   const auto half = part.begin() + static_cast<std::ptrdiff_t>(part.size() / 2);
   std::nth_element(part.begin(), half, part.end());
   return *half;
+}
+
+bool kept_trend::grows() const {
+  constexpr std::ptrdiff_t most_episodes = 3;
+  constexpr long long most_bytes = 64 << 10;
+  if (!is_known()) return false;
+  const auto late = std::find_if(kept_.begin(), kept_.end(),
+                                 [this](const remainder& one) { return one.episode >= 2 * episodes_ / 3; });
+  const long long bytes =
+      std::accumulate(late, kept_.end(), 0LL, [](long long sum, const remainder& one) { return sum + one.bytes; });
+  return kept_.end() - late > most_episodes || bytes > most_bytes;
 }
 
 }  // namespace soak

@@ -24,6 +24,26 @@ method own(std::string name, const any_rule& rule, std::function<any_drafter(ben
   return made;
 }
 
+specdec::model_drafter_options options_of(const method_settings& settings) { return {.top = settings.draft_top}; }
+
+ahead_drafter chain_ahead(bench& models, const method_settings& settings, std::size_t gamma) {
+  return ahead_drafter(specdec::model_drafter(models.draft, specdec::constant{gamma}, options_of(settings)));
+}
+
+ahead_drafter lookup_ahead(bench&, const method_settings& settings, std::size_t gamma) {
+  return ahead_drafter(specdec::prompt_lookup{gamma, settings.max_matching_ngram_size});
+}
+
+ahead_drafter suffix_ahead(bench&, const method_settings& settings, std::size_t gamma) {
+  return ahead_drafter(specdec::suffix_drafter({.max_spec_tokens = gamma, .min_token_prob = settings.min_token_prob}));
+}
+
+ahead_drafter cascade_ahead(bench& models, const method_settings& settings, std::size_t gamma) {
+  const specdec::suffix_options likely{.max_spec_tokens = 8, .min_token_prob = 0.5};
+  return ahead_drafter(specdec::cascade_drafter(models.draft, specdec::suffix_drafter(likely), specdec::constant{gamma},
+                                                options_of(settings)));
+}
+
 any_drafter tree_of(bench& models, const method_settings& settings, specdec::sibling_draw draw) {
   constexpr std::size_t branching[] = {3, 2, 1};
   return specdec::tree_drafter(models.draft, specdec::tree_shape::uniform(branching), {.top = settings.draft_top},
@@ -65,6 +85,10 @@ std::vector<method> all_methods() {
       const bool is_foreign = published.drafts_with == draft_source::foreign_model;
       return published.assemble(is_foreign ? models.foreign : models.pair, contexts.target.model(), settings);
     };
+    if (is_one_of({"rejection", "block", "coupled"})) made.make_ahead = chain_ahead;
+    if (is_one_of({"prompt_lookup"})) made.make_ahead = lookup_ahead;
+    if (is_one_of({"suffix"})) made.make_ahead = suffix_ahead;
+    if (is_one_of({"cascade"})) made.make_ahead = cascade_ahead;
     all.push_back(std::move(made));
   }
 
@@ -89,19 +113,34 @@ std::vector<method> all_methods() {
   all.push_back(own("first_of", specdec::rejection{}, [](bench& models, const method_settings& settings) {
     return any_drafter(
         specdec::first_of(specdec::forced_tokens{}, specdec::suffix_drafter({.min_score = 0.8}),
-                          specdec::model_drafter(models.draft, specdec::constant{3}, {.top = settings.draft_top})));
+                          specdec::model_drafter(models.draft, specdec::constant{3}, options_of(settings))));
   }));
+  all.back().make_ahead = [](bench& models, const method_settings& settings, std::size_t gamma) {
+    return ahead_drafter(
+        specdec::first_of(specdec::forced_tokens{}, specdec::suffix_drafter({.min_score = 0.8}),
+                          specdec::model_drafter(models.draft, specdec::constant{gamma}, options_of(settings))));
+  };
   all.push_back(
       own("cascade_of_models", specdec::block_verification{}, [](bench& models, const method_settings& settings) {
-        const specdec::model_drafter_options options{.top = settings.draft_top};
+        const specdec::model_drafter_options options = options_of(settings);
         return any_drafter(specdec::cascade_drafter(models.draft,
                                                     specdec::model_drafter(models.mini, specdec::constant{2}, options),
                                                     specdec::constant{4}, options));
       }));
+  all.back().make_ahead = [](bench& models, const method_settings& settings, std::size_t gamma) {
+    const specdec::model_drafter_options options = options_of(settings);
+    return ahead_drafter(specdec::cascade_drafter(models.draft,
+                                                  specdec::model_drafter(models.mini, specdec::constant{2}, options),
+                                                  specdec::constant{gamma}, options));
+  };
   all.push_back(own("fallback", specdec::rejection{}, [](bench& models, const method_settings& settings) {
-    return any_drafter(specdec::model_drafter(models.draft, specdec::fallback{.fallback_threshold = 0.3},
-                                              {.top = settings.draft_top}));
+    return any_drafter(
+        specdec::model_drafter(models.draft, specdec::fallback{.fallback_threshold = 0.3}, options_of(settings)));
   }));
+  all.back().make_ahead = [](bench& models, const method_settings& settings, std::size_t gamma) {
+    const specdec::fallback sure{.fallback_threshold = 0.3, .num_small_iters = gamma};
+    return ahead_drafter(specdec::model_drafter(models.draft, sure, options_of(settings)));
+  };
   all.push_back(own("chain_of_its_own", specdec::rejection{}, [](bench& models, const method_settings& settings) {
     return any_drafter(specdec::model_drafter(
         models.draft, specdec::constant{4},

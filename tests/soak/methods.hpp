@@ -14,7 +14,8 @@
 #include <model.hpp>
 #include <program/language_model.hpp>
 #include <specdec/specdec.hpp>
-#include <specdec/testing/faulty.hpp>
+
+#include "ahead.hpp"
 
 namespace soak {
 
@@ -34,8 +35,6 @@ struct workplace {
 
   [[nodiscard]] std::size_t vocab_size() const noexcept { return pair.target.model.vocab_size(); }
 };
-
-using faulty_context = specdec::testing::faulty_model<toy::context>;
 
 /// The contexts of one run; target and draft fail when they are told to.
 struct bench {
@@ -60,6 +59,9 @@ struct method {
   bool reads_clock = false;  ///< drafts depend on what rounds take
   /// Refers to the bench, which must outlive it.
   std::function<measurement::assembled_method(const workplace&, bench&, const measurement::method_settings&)> make = {};
+  /// The drafter alone, of so many tokens a round, for a driver that drafts ahead; empty where that cannot be, or is
+  /// not written. Refers to the bench, too.
+  std::function<ahead_drafter(bench&, const measurement::method_settings&, std::size_t gamma)> make_ahead = {};
 };
 
 /// All of them: those of the programs by name, and what else the library has.

@@ -133,6 +133,8 @@ any_rule rule_of(const plan& how, const any_rule& published) {
   switch (how.rule) {
     case judging::as_published:
       return published;
+    case judging::rejection:
+      return specdec::rejection{};
     case judging::coupled:
       return specdec::coupled{};
     case judging::greedy:
@@ -146,16 +148,15 @@ any_rule rule_of(const plan& how, const any_rule& published) {
 plan draw_plan(dice& chance, const workplace& models, std::span<const method> methods) {
   plan drawn;
   drawn.by = &methods[chance.some(methods.size())];
-  drawn.runs = chance.one_of(
-      {driver::generate, driver::generate, driver::by_hand, driver::overlapped, driver::batch, driver::batch});
+  drawn.runs = chance.one_of({driver::generate, driver::generate, driver::by_hand, driver::overlapped,
+                              driver::overlapped, driver::batch, driver::batch});
   if (drawn.runs == driver::batch && (drawn.by->branches || drawn.by->uses_target)) drawn.runs = driver::by_hand;
-  if (drawn.runs == driver::overlapped) {
-    // It takes chains of models that learn nothing.
-    drawn.by = &*std::find_if(methods.begin(), methods.end(), [](const method& m) { return m.name == "rejection"; });
-  }
+  if (drawn.runs == driver::overlapped && !drawn.by->make_ahead) drawn.runs = driver::by_hand;
   drawn.rule = chance.one_of({judging::as_published, judging::as_published, judging::as_published, judging::coupled,
                               judging::greedy, judging::another});
-  if (drawn.runs == driver::overlapped) drawn.rule = chance.one_of({judging::as_published, judging::coupled});
+  if (drawn.runs == driver::overlapped) {
+    drawn.rule = chance.one_of({judging::rejection, judging::coupled, judging::greedy, judging::another});
+  }
   drawn.settings.draft_top = chance.one_of<std::size_t>({0, 8, 64});
   drawn.settings.num_assistant_tokens_schedule =
       chance.one_of({measurement::assistant_schedule::constant, measurement::assistant_schedule::heuristic});
@@ -169,16 +170,16 @@ plan draw_plan(dice& chance, const workplace& models, std::span<const method> me
   }
   drawn.settings.greedy = drawn.texts[0].options.sampling.temperature == 0;
   drawn.capacity = 400;
-  if (drawn.runs != driver::batch) {
-    if (chance.once_in(5)) drawn.capacity = drawn.texts[0].prompt.size() + chance.between(1, 40);
-    if (chance.once_in(4)) drawn.fork_at = static_cast<std::uint32_t>(chance.some(12));
+  if (drawn.runs != driver::batch && chance.once_in(5)) {
+    drawn.capacity = drawn.texts[0].prompt.size() + chance.between(1, 40);
   }
+  if (chance.once_in(4)) drawn.fork_at = static_cast<std::uint32_t>(chance.some(12));
   return drawn;
 }
 
 std::string plan::describe() const {
   std::string line = fmt::format("{}, {}", soak::to_string(runs), by->name);
-  constexpr const char* rules[] = {"", ", coupled rule", ", greedy rule", ", another rule"};
+  constexpr const char* rules[] = {"", ", rejection rule", ", coupled rule", ", greedy rule", ", another rule"};
   line += rules[static_cast<std::size_t>(rule)];
   line += fmt::format(", gamma {}, top {}, capacity {}", gamma, settings.draft_top, capacity);
   if (fork_at) line += fmt::format(", forked behind round {}", *fork_at);

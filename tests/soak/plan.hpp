@@ -26,7 +26,7 @@ inline constexpr std::size_t driver_count = 4;
 }
 
 /// Which rule judges the drafts.
-enum class judging { as_published, coupled, greedy, another };
+enum class judging { as_published, rejection, coupled, greedy, another };
 
 /// The user's next turn.
 struct turn {

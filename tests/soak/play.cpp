@@ -15,7 +15,6 @@
 namespace soak {
 namespace {
 
-using measurement::any_context;
 using measurement::assembled_method;
 using specdec::outcome;
 
@@ -139,12 +138,22 @@ generation play_as_published(const workplace& models, const plan& how, const tex
   return std::move(one.told);
 }
 
-template <class Rule>
-generation play_overlapped(const workplace& models, const plan& how, const text_plan& wanted, const Rule& rule,
-                           dice* chance) {
-  player<Rule> one(models, how, wanted, rule);
-  any_context draft(std::ref(one.contexts.draft));
-  specdec::model_drafter drafter(draft, specdec::constant{how.gamma}, {.top = how.settings.draft_top});
+ahead_rule ahead_rule_of(const plan& how) {
+  switch (how.rule) {
+    case judging::coupled:
+      return ahead_rule(specdec::coupled{});
+    case judging::greedy:
+      return ahead_rule(specdec::greedy{});
+    case judging::another:
+      return ahead_rule(specdec::block_verification{});
+    default:
+      return ahead_rule(specdec::rejection{});
+  }
+}
+
+generation play_overlapped(const workplace& models, const plan& how, const text_plan& wanted, dice* chance) {
+  player<ahead_rule> one(models, how, wanted, ahead_rule_of(how));
+  ahead_drafter drafter = how.by->make_ahead(one.contexts, how.settings, how.gamma);
   if (chance == nullptr) {
     const auto calmly = [&](auto& text, const auto& take) {
       specdec::draft_ahead ahead(drafter);
@@ -166,7 +175,7 @@ generation play_overlapped(const workplace& models, const plan& how, const text_
     const auto fresh = [&] {
       specdec::generate_options options = wanted.options;
       options.stream = text.options().stream;
-      return specdec::session<Rule>(models.vocab_size(), options, rule);
+      return specdec::session<ahead_rule>(models.vocab_size(), options, one.rule);
     };
     weather_the_storm(text, one.contexts, now, *chance, fresh, advance, take);
   };
@@ -175,9 +184,8 @@ generation play_overlapped(const workplace& models, const plan& how, const text_
 }
 
 generation play_alone(const workplace& models, const plan& how, const text_plan& wanted, dice* chance) {
-  if (how.runs != driver::overlapped) return play_as_published(models, how, wanted, chance);
-  if (how.rule == judging::coupled) return play_overlapped(models, how, wanted, specdec::coupled{}, chance);
-  return play_overlapped(models, how, wanted, specdec::rejection{}, chance);
+  if (how.runs == driver::overlapped) return play_overlapped(models, how, wanted, chance);
+  return play_as_published(models, how, wanted, chance);
 }
 
 }  // namespace

@@ -69,10 +69,11 @@ class weather {
   fault draw_fault(std::size_t calls) {
     fault drawn{fault_kind::none, 1 + chance_->some(calls), false, chance_->some(5)};
     if (chance_->once_in(2)) {
-      // Swapped rows nobody could notice.
-      drawn.kind = chance_->one_of({fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after,
-                                    fault_kind::nan, fault_kind::positive_infinity, fault_kind::all_negative_infinity,
-                                    fault_kind::wrong_width, fault_kind::wrong_row_count});
+      // Wrong rows nobody could notice.
+      drawn.kind =
+          chance_->one_of({fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after, fault_kind::nan,
+                           fault_kind::positive_infinity, fault_kind::all_negative_infinity, fault_kind::narrow_rows,
+                           fault_kind::wide_rows, fault_kind::too_few_rows, fault_kind::too_many_rows});
     }
     // An infinite logit of a token that cannot come is no fault.
     if (drawn.kind == fault_kind::positive_infinity && !may_be_infinite_) drawn.kind = fault_kind::throw_after;
