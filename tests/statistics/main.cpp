@@ -85,7 +85,7 @@ tallies counted(const options& asked, std::span<const generation_case> cases) {
   const auto total = static_cast<double>(std::accumulate(blocks.begin(), blocks.end(), std::size_t{0}));
   program::progress_bar progress(stderr, total, total - static_cast<double>(left));
   const auto start = std::chrono::steady_clock::now();
-  double written = 0;
+  double next_write = 0;
   std::size_t done = 0;
   counting how{.seed = asked.seed, .blocks = blocks, .threads = asked.threads};
   how.stops = interruption::stop_requested;
@@ -94,9 +94,9 @@ tallies counted(const options& asked, std::span<const generation_case> cases) {
     const double rate = static_cast<double>(now * tokens_per_block) / seconds;
     progress.step(static_cast<double>(now - done), fmt::format("{:.2f} M tokens/s  {}", rate / 1e6, at_work));
     done = now;
-    if (seconds - written < seconds_between_writes) return;
+    if (now == 0 || seconds < next_write) return;
     write_tallies(asked.output, asked.seed, so_far);
-    written = seconds;
+    next_write = seconds + seconds_between_writes;
   };
   tallies result = count(cases, how, std::move(before));
   write_tallies(asked.output, asked.seed, result);

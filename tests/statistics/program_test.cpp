@@ -20,6 +20,11 @@ class Frequencies : public program_test::program {
   [[nodiscard]] arguments given(const arguments& more) const {
     return program_test::with({"--output", file("counts.json").string(), "--threads", "2"}, more);
   }
+  [[nodiscard]] std::size_t blocks_on_file() const {
+    std::size_t blocks = 0;
+    for (const auto& [name, one] : frequencies::read_tallies(file("counts.json"), 1)) blocks += one.blocks;
+    return blocks;
+  }
 };
 
 TEST_F(Frequencies, prints_a_page_and_goes_on_from_its_file) {
@@ -44,15 +49,18 @@ TEST_F(Frequencies, ends_in_good_order_when_it_is_interrupted) {
     if (freopen("/dev/null", "w", stderr) == nullptr) _exit(126);
     execute(given({"--tokens", "1000000000"}));
   }
-  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (blocks_on_file() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const std::size_t blocks = blocks_on_file();
   kill(child, SIGINT);
   int status = 0;
   waitpid(child, &status, 0);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 130);
-  std::size_t blocks = 0;
-  for (const auto& [name, one] : frequencies::read_tallies(file("counts.json"), 1)) blocks += one.blocks;
   EXPECT_GT(blocks, 0U);
+  EXPECT_GE(blocks_on_file(), blocks);
 }
 
 TEST_F(Frequencies, refuses_counts_that_are_not_its_own) {
