@@ -5,8 +5,9 @@
 #   bash tests/fuzz.sh MINUTES TARGET...  only these: the files of tests/fuzz that define one
 #
 # Needs Debian 12 or Ubuntu 24.04; missing packages are installed (examples/install_packages.sh). What is found stays in
-# build/fuzz: in corpus/TARGET the inputs that reach new code, which the next run begins with, in crashes/TARGET those
-# that end the program, in logs/ what was said. Ends with a table, and fails if anything was found.
+# build/fuzz: in corpus/TARGET the inputs that reach new code, in crashes/TARGET those that end the program, in logs/ what
+# was said. The next run begins with both kinds of inputs; none is ever deleted. Ends with a table, interrupted or not, and
+# fails if anything was found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,14 +19,12 @@ usage() {
 [[ ${1-} =~ ^[1-9][0-9]*$ ]] || usage "expected a number of minutes from 1 up; got '${1-}'"
 minutes=$1
 shift
-targets=("$@")
-if ((${#targets[@]} == 0)); then
-  mapfile -t targets < <(grep -l '^std::vector<fuzz::bytes> fuzz::seeds()' tests/fuzz/*.cpp | xargs -n 1 basename -s .cpp)
-fi
-for target in "${targets[@]}"; do
-  [[ -e tests/fuzz/$target.cpp ]] || usage "expected a target of tests/fuzz; got '$target'"
+mapfile -t defined < <(grep -l '^std::vector<fuzz::bytes> fuzz::seeds()' tests/fuzz/*.cpp | xargs -n 1 basename -s .cpp)
+for target in "$@"; do
+  printf '%s\n' "${defined[@]}" | grep -qxF -e "$target" || usage "expected targets among ${defined[*]}; got '$target'"
 done
-mapfile -t targets < <(printf '%s\n' "${targets[@]}" | sort -u)
+(($# > 0)) || set -- "${defined[@]}"
+mapfile -t targets < <(printf '%s\n' "$@" | sort -u)
 
 packages=(cmake ninja-build pkg-config libgtest-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev clang)
 bash examples/install_packages.sh "${packages[@]}" >&2
@@ -37,11 +36,15 @@ out=$PWD/build/fuzz
 programs=$out/build/tests/fuzz
 jobs=$(nproc)
 mkdir -p "$out"
+# Where the other tests have brought llama.cpp, the command line of its program is fuzzed, too.
+llama_root=
+[[ ! -d build/llama.cpp/include ]] || llama_root=$PWD/build/llama.cpp
 
 build() {
   cmake -S . -B "$out/build" -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O1 -g1' -DSPECDEC_BUILD_BENCHMARKS=OFF -DSPECDEC_LLAMA_ROOT= \
-    -DSPECDEC_SANITIZE=fuzzer-no-link,address,undefined -DSPECDEC_BASELINE_ONLY=ON &&
+    -DCMAKE_CXX_FLAGS=-D_GLIBCXX_ASSERTIONS -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O1 -g1' \
+    -DSPECDEC_SANITIZE=fuzzer-no-link,address,undefined -DSPECDEC_BASELINE_ONLY=ON -DSPECDEC_BUILD_BENCHMARKS=OFF \
+    -DSPECDEC_LLAMA_ROOT="$llama_root" &&
     cmake --build "$out/build" --parallel "$jobs" --target "${targets[@]/#/fuzz_}" "${targets[@]/#/libfuzzer_}"
 }
 build_progress() {
@@ -69,12 +72,14 @@ corpus_of() { printf '%s/corpus/%s' "$out" "$1"; }
 crashes_of() { printf '%s/crashes/%s' "$out" "$1"; }
 log_of() { printf '%s/logs/%s' "$out" "$1"; }
 
-rm -rf "$out/crashes" "$out/logs" "$out/seeds"
 mkdir -p "$out/logs"
 for target in "${targets[@]}"; do
+  rm -rf "$(log_of "$target")" "$out/seeds/$target"
   mkdir -p "$(corpus_of "$target")" "$(crashes_of "$target")"
   "$programs/fuzz_$target" --seeds "$out/seeds/$target"
 done
+# What ends the program in this run is written behind this, again where an earlier run has found it already.
+touch "$out/begun"
 
 # The last number behind these words in a target's log, or 0.
 told() {
@@ -89,23 +94,63 @@ executions() {
   ((count > 0)) || count=$(grep -o '^#[0-9]*' "$(log_of "$1")" 2>/dev/null | tail -n 1 | tr -d '#' || true)
   printf '%s' "${count:-0}"
 }
-crashes() { find "$(crashes_of "$1")" -type f | wc -l; }
+crashes() { find "$(crashes_of "$1")" -type f -newer "$out/begun" | wc -l; }
+older_crashes() { find "$(crashes_of "$1")" -type f ! -newer "$out/begun" | wc -l; }
 
 declare -A target_of=() status_of=()
-interrupted() {
-  ((${#target_of[@]} == 0)) || kill "${!target_of[@]}" 2>/dev/null || true
-}
-trap interrupted EXIT
 
 progress() {
-  local total=0 found=0 target
+  local total=0 found=0 target count
   for target in "${targets[@]}"; do
-    total=$((total + $(executions "$target")))
-    found=$((found + $(crashes "$target")))
+    count=$(executions "$target")
+    total=$((total + count))
+    count=$(crashes "$target")
+    found=$((found + count))
   done
   printf '\r%d of %d targets done, %d executions, %d crashes  ' \
     "${#status_of[@]}" "${#targets[@]}" "$total" "$found" >&2
 }
+
+# Prints the table; whether nothing was found.
+report() {
+  local all=0 all_found=0 older=0 target count found
+  printf '\n\n%-18s %14s %12s %10s %8s\n' target executions 'per second' coverage crashes
+  for target in "${targets[@]}"; do
+    count=$(executions "$target")
+    found=$(crashes "$target")
+    # Whoever ends badly has found something, even where no input is to blame.
+    ((found > 0 || ${status_of[$target]:-0} == 0)) || found=1
+    printf '%-18s %14d %12d %10d %8d\n' "$target" "$count" "$(told "$target" stat::average_exec_per_sec:)" \
+      "$(told "$target" cov:)" "$found"
+    all=$((all + count)) all_found=$((all_found + found))
+    count=$(older_crashes "$target")
+    older=$((older + count))
+  done
+  printf '%-18s %14d %12s %10s %8d\n' total "$all" '' '' "$all_found"
+  if ((all_found > 0)); then
+    printf '\nThe inputs are in %s, the logs in %s.\n' "$out/crashes" "$out/logs"
+  fi
+  if ((older > 0)); then
+    printf '\nInputs that ended a program in earlier runs, but not in this one: %d, in %s.\n' "$older" "$out/crashes"
+  fi
+  ((all_found == 0))
+}
+
+# However this ends, no process is left behind, and what was done is told.
+finish() {
+  local status=$?
+  trap '' INT TERM
+  if ((${#target_of[@]} > 0)); then
+    kill "${!target_of[@]}" 2>/dev/null || true
+    wait "${!target_of[@]}" || true
+  fi
+  report || ((status != 0)) || status=1
+  trap - EXIT
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 seconds=$((minutes * 60 * jobs / ${#targets[@]}))
 ((seconds > 0)) || seconds=1
@@ -115,7 +160,7 @@ while ((${#status_of[@]} < ${#targets[@]})); do
   while ((${#target_of[@]} < jobs && ${#waiting[@]} > 0)); do
     target=${waiting[0]}
     waiting=("${waiting[@]:1}")
-    corpora=("$(corpus_of "$target")" "$out/seeds/$target")
+    corpora=("$(corpus_of "$target")" "$out/seeds/$target" "$(crashes_of "$target")")
     [[ ! -d tests/fuzz/corpus/$target ]] || corpora+=("tests/fuzz/corpus/$target")
     # No input here needs much memory; a small file that asks for much is a fault. None takes more than milliseconds
     # either, but time is told by the clock, and a busy machine may hold a process back for seconds.
@@ -134,20 +179,3 @@ while ((${#status_of[@]} < ${#targets[@]})); do
   progress
   sleep 1
 done
-
-all=0 all_found=0
-printf '\n\n%-18s %14s %12s %10s %8s\n' target executions 'per second' coverage crashes
-for target in "${targets[@]}"; do
-  count=$(executions "$target")
-  found=$(crashes "$target")
-  # Whoever ends badly has found something, even where no input is to blame.
-  ((found > 0 || status_of[$target] == 0)) || found=1
-  printf '%-18s %14d %12d %10d %8d\n' "$target" "$count" "$(told "$target" stat::average_exec_per_sec:)" \
-    "$(told "$target" cov:)" "$found"
-  all=$((all + count)) all_found=$((all_found + found))
-done
-printf '%-18s %14d %12s %10s %8d\n' total "$all" '' '' "$all_found"
-if ((all_found > 0)); then
-  printf '\nThe inputs are in %s, the logs in %s.\n' "$out/crashes" "$out/logs"
-  exit 1
-fi

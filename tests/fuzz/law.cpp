@@ -194,13 +194,15 @@ void examine(input& in) {
   for (std::size_t t = 0; t < vocab_size; ++t) weights[t] = static_cast<float>(fuzz::mixed(asked.seed + t) % 64) / 8;
   weights[asked.seed % vocab_size] = 1;
 
-  const auto other_width = specdec::logits_row<T>(row.data(), vocab_size - 1, row.stride());
+  std::size_t width = in.below(2 * vocab_size);
+  if (width >= vocab_size) ++width;
+  const auto misshapen = specdec::logits_row<T>(row.data(), width, row.stride());
   std::optional<numbers> expected;
   instruction_sets().with_each([&] {
     specdec::law pipeline(vocab_size, asked.params, asked.ends);
     specdec::mask_follower mask(asked.sieve ? specdec::any_mask(*asked.sieve) : specdec::any_mask());
     mask.restart(asked.text.size());
-    require(pipeline.of(other_width, asked.so_far(), &mask).fault() == row_fault::wrong_width, "a width is a fault");
+    require(pipeline.of(misshapen, asked.so_far(), &mask).fault() == row_fault::wrong_width, "a width is a fault");
     const auto p = pipeline.of(row, asked.so_far(), &mask);
     const numbers found = told(p, asked, weights);
     if (!expected) {
@@ -216,16 +218,18 @@ void examine(input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in({data, size});
-  switch (in.below(4)) {
-    case 0:
-    case 1:
-      examine<float>(in);
-      break;
+  switch (in.below(5)) {
     case 2:
       examine<specdec::float16>(in);
       break;
-    default:
+    case 3:
       examine<specdec::bfloat16>(in);
+      break;
+    case 4:
+      examine<double>(in);
+      break;
+    default:
+      examine<float>(in);
   }
   return 0;
 }

@@ -43,7 +43,13 @@ class logits {
     for (std::size_t i = in.one_in(4) ? in.between(1, 2) : 0; i > 0; --i) memory_[in.below(size_)] = any(in);
   }
 
-  /// The same with zeros in some of the rows.
+  /// Lets a row be of another width than the vocabulary: whoever reads a wider one leaves the memory.
+  void misshape(std::size_t row, std::size_t width) noexcept {
+    misshapen_ = row;
+    width_ = width;
+  }
+
+  /// The same with zeros in some of the rows, all as wide as the vocabulary.
   template <class Choose>
   [[nodiscard]] logits without(Choose&& chosen) const {
     logits copy(*this);
@@ -55,7 +61,8 @@ class logits {
 
   [[nodiscard]] std::size_t size() const noexcept { return rows_; }
   [[nodiscard]] specdec::logits_row<T> row(std::size_t index) const noexcept {
-    return {memory_.get() + index * vocab_size_ * stride_, vocab_size_, static_cast<std::ptrdiff_t>(stride_)};
+    return {memory_.get() + index * vocab_size_ * stride_, index == misshapen_ ? width_ : vocab_size_,
+            static_cast<std::ptrdiff_t>(stride_)};
   }
 
  private:
@@ -84,9 +91,11 @@ class logits {
   }
   /// Any bits; every other time such as make no finite number.
   static T any(input& in) {
-    using word = std::conditional_t<sizeof(T) == sizeof(float), std::uint32_t, std::uint16_t>;
+    using word = std::conditional_t<std::is_same_v<T, double>, std::uint64_t,
+                                    std::conditional_t<std::is_same_v<T, float>, std::uint32_t, std::uint16_t>>;
     static_assert(sizeof(T) == sizeof(word));
-    constexpr word exponent = std::is_same_v<T, float>              ? 0x7F800000
+    constexpr word exponent = std::is_same_v<T, double>             ? static_cast<word>(0x7FF0000000000000)
+                              : std::is_same_v<T, float>            ? static_cast<word>(0x7F800000)
                               : std::is_same_v<T, specdec::float16> ? 0x7C00
                                                                     : 0x7F80;
     const word bits = in.bits<word>();
@@ -102,18 +111,22 @@ class logits {
   }
 
   std::size_t stride_, rows_, vocab_size_, size_;
+  std::size_t misshapen_ = ~std::size_t{0}, width_ = 0;
   std::unique_ptr<T[]> memory_;
 };
 
 /// A vocabulary of a few tokens as a rule, at times of several blocks.
 [[nodiscard]] inline std::size_t vocabulary_size(input& in) {
-  const std::size_t choice = in.below(16);
-  return choice == 15 ? in.between(1, 5000) : choice > 11 ? in.between(1000, 1100) : in.between(1, 40);
+  // Few are large, since one that is costs as much as a hundred others.
+  const std::size_t choice = in.below(64);
+  return choice == 63 ? in.between(1, 5000) : choice > 58 ? in.between(1000, 1100) : in.between(1, 40);
 }
 
 /// A real number: any bits, or one of those that matter.
 [[nodiscard]] inline double any_real(input& in) {
-  constexpr double edges[] = {0, -0.0, 1, -1, 1e-6, 9e-7, 1e30, 2e30, 0.5, 5e-324, 1.7976931348623157e308};
+  constexpr double most = std::numeric_limits<double>::max(), infinity = std::numeric_limits<double>::infinity();
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double edges[] = {0, -0.0, 1, -1, 1e-6, 9e-7, 1e30, 2e30, 0.5, 5e-324, most, infinity, -infinity, nan};
   return in.one_in(2) ? in.bits<double>() : edges[in.below(std::size(edges))];
 }
 

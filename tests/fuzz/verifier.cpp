@@ -1,6 +1,6 @@
-// Every verification rule, over drafts of any tokens and parents from any proposals, and rows of any bits: proposals
-// that make no law are refused; a verdict keeps a path of the draft whose tokens, and the one behind, are possible for
-// the target, or names the row that is at fault.
+// Every verification rule, over drafts of any tokens and parents from any proposals, and rows of any bits, one of them
+// perhaps of another width: proposals that make no law are refused; a verdict keeps a path of the draft whose tokens,
+// and the one behind, are possible for the target, or names the row that is at fault.
 
 #include <specdec/specdec.hpp>
 #include <stdexcept>
@@ -199,9 +199,10 @@ void examine(input& in) {
   drafted.begin({.context = text, .target_law = &target, .round = 3, .coupled = in.one_in(8)});
   drafter(in, vocab_size).propose(drafted, chance);
   check_draft(drafted, vocab_size);
-  const fuzz::logits<T> rows(in, drafted.size() + 1, vocab_size);
+  fuzz::logits<T> rows(in, drafted.size() + 1, vocab_size);
   const double threshold = static_cast<double>(in.below(16)) / 4;
   const double lenience = static_cast<double>(in.between(1, 16)) / 16;
+  if (in.one_in(8)) rows.misshape(in.below(rows.size()), in.below(2 * vocab_size + 1));
   std::vector<std::uint8_t> ended(drafted.size() + 1);
   for (node_id node = 1; node <= drafted.size(); ++node) {
     ended[node] = ended[drafted.parent(node)] != 0 || ends.ends(drafted.token(node)) ? 1 : 0;
@@ -241,16 +242,18 @@ void examine(input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in({data, size});
-  switch (in.below(4)) {
-    case 0:
-    case 1:
-      examine<float>(in);
-      break;
+  switch (in.below(5)) {
     case 2:
       examine<specdec::float16>(in);
       break;
-    default:
+    case 3:
       examine<specdec::bfloat16>(in);
+      break;
+    case 4:
+      examine<double>(in);
+      break;
+    default:
+      examine<float>(in);
   }
   return 0;
 }
