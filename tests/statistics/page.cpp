@@ -135,13 +135,12 @@ findings examine(std::span<const generation_case> cases, const tallies& counted)
 
 std::string page_of(const findings& found) {
   std::string page = fmt::format(
-      "What is emitted, against the exact law. Texts of {} tokens of {}, the law of each token a table in float of "
-      "the\n"
-      "two before it; generated with production randomness and counted. G texts: the likelihood ratio of the joint "
-      "law\n"
-      "of a text; G tokens: that of each token behind the two before it; p: how often chance alone is as odd, too far\n"
-      "from the law or too near. TV: total variation of the texts' law, and what it is on average for the law itself.\n"
-      "{} tests, each at level {:.1e}: where all is right, one page in {:.0f} calls a false alarm.\n\n",
+      "What is emitted, against the exact law. Texts of {0} tokens of {1}, the law of each token a table in float of\n"
+      "the two before it; generated with production randomness and counted. Larger vocabularies are counted in {1}\n"
+      "classes, on which alone the law depends. G texts: the likelihood ratio of the joint law of a text; G tokens:\n"
+      "that of each token behind the two before it; p: how often chance alone is as odd, too far from the law or too\n"
+      "near. TV: total variation of the texts' law, and what it is on average for the law itself.\n"
+      "{2} tests, each at level {3:.1e}: where all is right, one page in {4:.0f} calls a false alarm.\n\n",
       text_length, width, test_count(), level(), 1 / false_alarm_rate);
   page += table_of(found.cases, true);
   const auto is_mistaken = [](const finding& one) { return !one.of->is_lossless; };
