@@ -53,7 +53,7 @@ stage_fuzz() { bash tests/fuzz.sh 5; }
 stage_benchmarks() {
   bash examples/install_packages.sh "${packages[@]}" libbenchmark-dev
   bring_llama_cpp
-  quietly cmake --preset release -B build/benchmarks -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_WERROR=ON "${llama_options[@]}"
+  quietly cmake --preset release -B build/benchmarks -DSPECDEC_BUILD_TESTS=OFF "${llama_options[@]}"
   tell "$(compiler_of build/benchmarks)"
   quietly cmake --build build/benchmarks --parallel "$jobs" -- -k 0
   build/benchmarks/benchmarks/exactness/exactness
