@@ -218,19 +218,7 @@ void examine(input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in({data, size});
-  switch (in.below(5)) {
-    case 2:
-      examine<specdec::float16>(in);
-      break;
-    case 3:
-      examine<specdec::bfloat16>(in);
-      break;
-    case 4:
-      examine<double>(in);
-      break;
-    default:
-      examine<float>(in);
-  }
+  fuzz::with_any_logit(in, [&]<class Logit>() { examine<Logit>(in); });
   return 0;
 }
 

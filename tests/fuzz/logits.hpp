@@ -214,6 +214,21 @@ class sieve {
   std::size_t taken_ = 0;
 };
 
+/// Calls `act.operator()<Logit>()` with one of the types that a logit may have; float is the likeliest.
+template <class Act>
+void with_any_logit(input& in, const Act& act) {
+  switch (in.below(5)) {
+    case 2:
+      return act.template operator()<specdec::float16>();
+    case 3:
+      return act.template operator()<specdec::bfloat16>();
+    case 4:
+      return act.template operator()<double>();
+    default:
+      return act.template operator()<float>();
+  }
+}
+
 }  // namespace fuzz
 
 #endif  // SPECDEC_TESTS_FUZZ_LOGITS_HPP
