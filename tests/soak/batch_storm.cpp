@@ -39,9 +39,10 @@ struct member {
   member(const member&) = delete;
   member& operator=(const member&) = delete;
 
-  /// Is told of a round; behind that one it is forked.
+  /// Is told of a round; behind that one it is forked. A round that failed is told of, too, and comes again.
   void take(const outcome& out, std::optional<std::uint32_t> fork_at) {
     told.take(out);
+    if (out.status == specdec::session_status::failed) return;
     const bool is_a_fork = text.options().stream != wanted.options.stream;
     if (fork_at == out.round && !is_a_fork && fork == nullptr) forked = text.fork(wanted.options.stream + 1);
   }
