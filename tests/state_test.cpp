@@ -261,6 +261,20 @@ TEST(fork, in_the_middle_of_a_text_shares_what_is_before_it) {
   EXPECT_TRUE(std::equal(shared.begin(), shared.end(), other.tokens().begin()));
 }
 
+TEST(fork, of_a_text_that_was_stopped_waits_to_be_resumed) {
+  const generate_options options{.max_tokens = 50, .seed = 8, .stream = 6};
+  auto text = begun_with(options);
+  text.stop();
+  auto same = text.fork(6);
+  EXPECT_EQ(same.status(), specdec::session_status::stopped);
+  same.resume();
+  counted target;
+  auto drafter = drafter_of_six();
+  speculative_generate(same, target, drafter);
+  EXPECT_EQ(all_of(same), lone(options));
+  EXPECT_EQ(text.status(), specdec::session_status::stopped);
+}
+
 TEST(fork, keeps_the_seed_of_randomness_that_was_given) {
   counted target;
   auto drafter = drafter_of_six();

@@ -145,7 +145,8 @@ class session {
     update_status();
   }
 
-  /// A session that goes on from here with the noise of another stream: another sample behind the same text.
+  /// A session that goes on from here with the noise of another stream: another sample behind the same text. Its status
+  /// is that of this one: what was forked from a stopped session, or from one that failed, waits for `resume`, too.
   [[nodiscard]] session fork(std::uint32_t stream) const requires std::same_as<Randomness, philox> {
     session other = *this;
     other.options_.stream = stream;
