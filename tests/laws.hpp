@@ -34,7 +34,7 @@ inline probabilities normalized(probabilities weights) {
 
 /// The same law behind every text.
 inline auto fixed(probabilities p) {
-  return [p = std::move(p)](text_view) { return p; };
+  return [law = std::move(p)](text_view) { return law; };
 }
 
 /// A law that depends on every token of the text; deterministic in the seed.

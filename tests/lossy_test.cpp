@@ -221,8 +221,8 @@ TEST(lossy_rules, report_unusable_rows) {
 
 /// A law for every place behind the prompt.
 auto scripted(std::vector<probabilities> places) {
-  return [places = std::move(places)](text_view text) {
-    return places[std::min(text.size() - prompt.size(), places.size() - 1)];
+  return [by_place = std::move(places)](text_view text) {
+    return by_place[std::min(text.size() - prompt.size(), by_place.size() - 1)];
   };
 }
 

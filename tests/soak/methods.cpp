@@ -18,8 +18,8 @@ program::language_model load(const std::filesystem::path& file) { return program
 /// Made of a drafter and a rule; how far it drafts is its own affair.
 method own(std::string name, const any_rule& rule, std::function<any_drafter(bench&, const method_settings&)> make) {
   method made{.name = std::move(name)};
-  made.make = [rule, make = std::move(make)](const workplace&, bench& models, const method_settings& settings) {
-    return assembled_method{make(models, settings), rule, [](std::size_t) {}};
+  made.make = [rule, drafter = std::move(make)](const workplace&, bench& models, const method_settings& settings) {
+    return assembled_method{drafter(models, settings), rule, [](std::size_t) {}};
   };
   return made;
 }

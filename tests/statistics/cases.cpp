@@ -187,10 +187,9 @@ generation_case case_of(std::string rule_name, std::string drafts, const draft_s
 /// A rule over the drafts that `make(draft, mini)` makes, generated one text after another.
 template <class Make>
 generation_case one_by_one(std::string rule_name, std::string drafts, const draft_setting& how,
-                           specdec::any_lossy_verifier<> rule, Make make) {
+                           const specdec::any_lossy_verifier<>& rule, const Make& make) {
   generation_case made = case_of(std::move(rule_name), std::move(drafts), how);
-  made.count = [how, rule = std::move(rule), make = std::move(make)](std::uint64_t seed, std::size_t block,
-                                                                     std::span<std::uint64_t> counts) {
+  made.count = [how, rule, make](std::uint64_t seed, std::size_t block, std::span<std::uint64_t> counts) {
     const text_counter counter(how, counts);
     markov_model target = how.target();
     drafting with(how, make);
