@@ -16,10 +16,11 @@ using specdec::any_drafter;
 program::language_model load(const std::filesystem::path& file) { return program::load_model(file, {.threads = 1}); }
 
 /// Made of a drafter and a rule; how far it drafts is its own affair.
-method own(std::string name, const any_rule& rule, std::function<any_drafter(bench&, const method_settings&)> make) {
+method own(std::string name, const any_rule& rule,
+           const std::function<any_drafter(bench&, const method_settings&)>& make) {
   method made{.name = std::move(name)};
-  made.make = [rule, drafter = std::move(make)](const workplace&, bench& models, const method_settings& settings) {
-    return assembled_method{drafter(models, settings), rule, [](std::size_t) {}};
+  made.make = [rule, make](const workplace&, bench& models, const method_settings& settings) {
+    return assembled_method{make(models, settings), rule, [](std::size_t) {}};
   };
   return made;
 }
