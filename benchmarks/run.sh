@@ -3,13 +3,29 @@
 # llama.cpp is there (in the folder SPECDEC_LLAMA_ROOT, or in build/llama.cpp, where tests/llama_cpp/install.sh brings it,
 # or where CMake finds it), and what including the library costs a compiler:
 #
-#   bash benchmarks/run.sh                                       everything, in about two minutes
+#   bash benchmarks/run.sh                                       everything, in about three minutes
 #   bash benchmarks/run.sh --benchmark_filter='filtered law'     only some tables; any option of Google Benchmark's
+#   bash benchmarks/run.sh speedup                               another program: batch, exactness, lookup, methods,
+#                                                                speedup or trees, with its options (--help lists them)
 #
-# COLD_MIB sets how many MiB the cold rows cycle through (640). Starts from a bare Debian 12 or Ubuntu 24.04: missing
-# packages are installed (examples/install_packages.sh).
+# The study of acceptance has a script of its own, acceptance.sh. COLD_MIB sets how many MiB the cold rows cycle through
+# (640). Starts from a bare Debian 12 or Ubuntu 24.04: missing packages are installed (examples/install_packages.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+program=
+if (($# > 0)) && [[ $1 != -* ]]; then
+  program=$1
+  shift
+  case $program in
+    exactness | methods | trees) path=$program/$program ;;
+    batch | lookup | speedup) path=$program ;;
+    *)
+      printf 'run.sh: expected one of: batch exactness lookup methods speedup trees; got %s\n' "$program" >&2
+      exit 2
+      ;;
+  esac
+fi
 
 bash examples/install_packages.sh \
   cmake ninja-build g++ libbenchmark-dev libeigen3-dev libcli11-dev libfmt-dev nlohmann-json3-dev >&2
@@ -22,15 +38,20 @@ if [[ -z ${SPECDEC_LLAMA_ROOT:-} && -f build/llama.cpp/version ]]; then SPECDEC_
 build() {
   cmake --preset release -DSPECDEC_BUILD_TESTS=OFF -DSPECDEC_BUILD_BENCHMARKS=ON \
     ${SPECDEC_LLAMA_ROOT:+-DSPECDEC_LLAMA_ROOT="$SPECDEC_LLAMA_ROOT"} || return
-  targets=(verifier)
+  targets=("${program:-verifier}")
   # Known only where llama.cpp is.
-  if grep -q 'benchmarks/samplers/samplers' build/release/build.ninja; then targets+=(samplers); fi
+  if [[ -z $program ]] && grep -q 'benchmarks/samplers/samplers' build/release/build.ninja; then targets+=(samplers); fi
   cmake --build --preset release --target "${targets[@]}"
 }
 if ! build >"$log" 2>&1; then
   cat "$log" >&2
   printf 'run.sh: the benchmarks could not be built; the messages are above\n' >&2
   exit 1
+fi
+
+if [[ -n $program ]]; then
+  "build/release/benchmarks/$path" "$@"
+  exit
 fi
 
 printf 'processor:%s\n' "$(sed -n 's/^model name[^:]*://p' /proc/cpuinfo | head -n 1)"

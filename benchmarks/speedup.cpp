@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -17,6 +18,7 @@
 #include <measurement/generator.hpp>
 #include <measurement/prompts.hpp>
 #include <model.hpp>
+#include <program/values.hpp>
 #include <specdec/specdec.hpp>
 #include <string>
 #include <tokenizer.hpp>
@@ -140,39 +142,52 @@ void teacher_forced(const toy::model& target_model, const toy::model& draft_mode
              overlap / n, top_overlap / n, agreement / n);
 }
 
+/// The tables, for a target with so much ballast and the first few prompts of every task.
+void run(std::size_t ballast, std::size_t prompts_per_task) {
+  const std::string models = SPECDEC_MODELS_DIR;
+  const toy::gguf_file file(models + "/target.gguf");
+  const toy::tokenizer tokenizer(file);
+  const auto prompts = first_prompts(models, tokenizer, prompts_per_task);
+  const toy::model draft(models + "/draft.gguf");
+  fmt::print("{} prompts, {} tokens each, target with ballast to {} M parameters\n\n", prompts.size(),
+             tokens_per_prompt, ballast / 1'000'000);
+  fmt::print("{:<8} {:>4} {:>6} {:>7} {:>8} {:>9} {:>9} {:>9} {:>10} {:>8}\n", "weights", "temp", "gamma", "alpha",
+             "tok/call", "plain t/s", "spec. t/s", "speed-up", "predicted", "off");
+  std::vector<double> plain;
+  std::vector<double> fastest;
+  for (const auto& [format, name] :
+       {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
+    const toy::model target(file, {.format = format, .ballast_parameters = ballast});
+    for (const double temperature : {0.0, 1.0}) {
+      const result speeds = measure(target, draft, prompts, temperature, name);
+      plain.push_back(speeds.plain_speed);
+      fastest.push_back(speeds.speculative_speed);
+    }
+  }
+  const double best_plain = *std::max_element(plain.begin(), plain.end());
+  fmt::print("\nagainst the fastest plain format ({:.1f} tokens/s):", best_plain);
+  const char* names[] = {"float32 at 0", "float32 at 1", "float16 at 0", "float16 at 1"};
+  for (std::size_t i = 0; i < fastest.size(); ++i) fmt::print("  {} {:.2f}x", names[i], fastest[i] / best_plain);
+  fmt::print("\n");
+  teacher_forced(toy::model(file), draft, prompts);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::size_t prompts = 3;
+  std::string ballast = "150M";
+  CLI::App app("What speculation gains on a large target, on the bundled pair.", "speedup");
+  app.add_option("--prompts", prompts, "how many of each task")->check(CLI::Range(1, 100))->capture_default_str();
+  app.add_option("--ballast", ballast, "make the target cost what one of so many parameters costs")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
   try {
-    const std::string models = SPECDEC_MODELS_DIR;
-    const std::size_t ballast = argc > 1 ? std::stoul(argv[1]) : 150'000'000;
-    const std::size_t prompts_per_task = argc > 2 ? std::stoul(argv[2]) : 3;
-    const toy::gguf_file file(models + "/target.gguf");
-    const toy::tokenizer tokenizer(file);
-    const auto prompts = first_prompts(models, tokenizer, prompts_per_task);
-    const toy::model draft(models + "/draft.gguf");
-    fmt::print("{} prompts, {} tokens each, target with ballast to {} M parameters\n\n", prompts.size(),
-               tokens_per_prompt, ballast / 1'000'000);
-    fmt::print("{:<8} {:>4} {:>6} {:>7} {:>8} {:>9} {:>9} {:>9} {:>10} {:>8}\n", "weights", "temp", "gamma", "alpha",
-               "tok/call", "plain t/s", "spec. t/s", "speed-up", "predicted", "off");
-    std::vector<double> plain;
-    std::vector<double> fastest;
-    for (const auto& [format, name] :
-         {std::pair(toy::weight_format::float32, "float32"), std::pair(toy::weight_format::float16, "float16")}) {
-      const toy::model target(file, {.format = format, .ballast_parameters = ballast});
-      for (const double temperature : {0.0, 1.0}) {
-        const result speeds = measure(target, draft, prompts, temperature, name);
-        plain.push_back(speeds.plain_speed);
-        fastest.push_back(speeds.speculative_speed);
-      }
-    }
-    const double best_plain = *std::max_element(plain.begin(), plain.end());
-    fmt::print("\nagainst the fastest plain format ({:.1f} tokens/s):", best_plain);
-    const char* names[] = {"float32 at 0", "float32 at 1", "float16 at 0", "float16 at 1"};
-    for (std::size_t i = 0; i < fastest.size(); ++i) fmt::print("  {} {:.2f}x", names[i], fastest[i] / best_plain);
-    fmt::print("\n");
-    teacher_forced(toy::model(file), draft, prompts);
+    run(program::parse_size("--ballast", ballast), prompts);
     return 0;
+  } catch (const program::usage_error& error) {
+    fmt::print(stderr, "speedup: {}\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     fmt::print(stderr, "speedup: {}\n", error.what());
     return 1;

@@ -139,6 +139,7 @@ TEST(recorded_costs, and_options_out_of_range_are_refused) {
   refused({.target_call = {0}}, {}, "target_call must cost more than 0; got 0");
   refused({.target_call = {1}, .draft_step = {-1}}, {}, "draft_step");
   refused({.target_call = {1}, .overhead = std::nan("")}, {}, "overhead");
+  refused(one, {.max_gamma = 1025}, "max_gamma must be at most 1024; got 1025");
   refused(one, {.exploration = 1}, "exploration");
   refused(one, {.catching_up = -1}, "catching_up");
   refused(one, {.horizon = 0}, "horizon");
@@ -437,6 +438,7 @@ TEST(cost_model, drafts_no_more_than_is_asked_for) {
   for (std::size_t most = 0; most < 8; ++most) {
     EXPECT_EQ(policy.depth({.context = text, .max_depth = most, .max_nodes = 8, .prompt_size = 4}), most);
   }
+  EXPECT_THROW(policy.limit(std::numeric_limits<std::size_t>::max()), std::invalid_argument);
   policy.limit(3);
   EXPECT_EQ(policy.depth({.context = text, .max_depth = 8, .max_nodes = 8, .prompt_size = 4}), 3U);
   EXPECT_EQ(policy.options().max_gamma, 3U);

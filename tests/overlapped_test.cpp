@@ -445,6 +445,32 @@ struct throwing_drafter {
   }
 };
 
+TEST(overlapped, drafts_anew_where_the_prompt_has_come_to_end_elsewhere) {
+  // What follows the prompt is penalised, and the mask begins behind it.
+  const specdec::generate_options options{
+      .max_tokens = 60,
+      .sampling = {.repetition_penalty = 2, .penalize_prompt = false},
+      .seed = 4,
+      .mask = alternating{},
+  };
+  for (std::size_t call = 1; call < 12; ++call) {
+    const auto text_of = [&](bool keeps_ahead) {
+      testing::faulty_model target(target_model(), {.kind = testing::fault_kind::throw_before, .call = call});
+      auto draft = draft_model();
+      specdec::model_drafter drafter(draft, specdec::constant{3});
+      draft_ahead first(drafter), second(drafter);
+      specdec::one_after_the_other executor;
+      specdec::session text(vocab_size, options);
+      text.begin(prompt);
+      EXPECT_THROW(specdec::overlapped_generate(text, target, first, executor), std::exception);
+      text.append({});
+      specdec::overlapped_generate(text, target, keeps_ahead ? first : second, executor);
+      return ids(text.tokens());
+    };
+    EXPECT_EQ(text_of(true), text_of(false)) << "call " << call;
+  }
+}
+
 TEST(overlapped, lets_the_target_s_exception_pass_where_both_throw) {
   testing::faulty_model target(target_model(), {testing::fault_kind::throw_before, 1});
   throwing_drafter drafter;

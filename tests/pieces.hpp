@@ -57,6 +57,28 @@ class tokenizer {
 
 static_assert(specdec::Tokenizer<tokenizer>);
 
+/// "a", "b", "c" are in both; "ab" is two tokens of the draft's, "cab" three.
+inline const tokenizer target_pieces({"a", "ab", "b", "cab", "c"});
+inline const tokenizer draft_pieces({"c", "bb", "a", "aa", "b", "cc"});
+
+inline const specdec::vocabulary_map& partly_shared() {
+  static const specdec::vocabulary_map map(target_pieces, draft_pieces);
+  return map;
+}
+
+/// A model whose law is written down, which holds so many tokens, and refuses more.
+template <class Law>
+struct bounded_model : specdec::testing::law_model<Law> {
+  bounded_model(std::size_t vocab_size, Law law, std::size_t tokens)
+      : specdec::testing::law_model<Law>(vocab_size, law), most(tokens) {}
+  [[nodiscard]] std::size_t capacity() const { return most; }
+  auto decode(std::span<const token_id> tokens, std::size_t rows) {
+    if (this->size() + tokens.size() > most) throw std::length_error("full");
+    return specdec::testing::law_model<Law>::decode(tokens, rows);
+  }
+  std::size_t most;
+};
+
 /// Drafts by the intersection of two vocabularies, from a model whose law is written down.
 template <class Law>
 class translated_drafter {

@@ -187,6 +187,22 @@ TEST(stops, are_found_wherever_rounds_and_tokens_break_them) {
   EXPECT_GT(waited, 400U);
 }
 
+TEST(stop_watch, goes_on_behind_a_stop) {
+  specdec::stop_watch watch({}, {"aa", "xy"});
+  const auto first = watch.push(0, "aax");
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->index, 0U);
+  EXPECT_EQ(first->bytes, 3U);
+  const auto second = watch.push(1, "y");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->index, 1U);
+  EXPECT_EQ(second->bytes, 2U);
+
+  specdec::stop_watch broken({}, {"aa"});
+  EXPECT_TRUE(broken.push(0, "aax"));
+  EXPECT_FALSE(broken.push(1, "a"));
+}
+
 TEST(stops, leave_target_and_session_ready_for_the_next_turn) {
   law_model target(6, target_law());
   const auto plain = ids(specdec::autoregressive_generate(target, prompt, {.max_tokens = 30}).tokens);

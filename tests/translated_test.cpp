@@ -22,6 +22,9 @@ namespace {
 
 namespace testing = specdec::testing;
 using laws::text_view;
+using pieces::draft_pieces;
+using pieces::partly_shared;
+using pieces::target_pieces;
 using pieces::tokenizer;
 using specdec::generate_options;
 using specdec::token_id;
@@ -30,15 +33,6 @@ using specdec::vocabulary_map;
 
 constexpr double impossible = -std::numeric_limits<double>::infinity();
 const std::vector<token_id> prompt{0, 1};
-
-/// "a", "b", "c" are shared; "ab" is two tokens of the draft's, "cab" three.
-const tokenizer target_pieces({"a", "ab", "b", "cab", "c"});
-const tokenizer draft_pieces({"c", "bb", "a", "aa", "b", "cc"});
-
-const vocabulary_map& partly_shared() {
-  static const vocabulary_map map(target_pieces, draft_pieces);
-  return map;
-}
 
 template <class F>
 std::string refusal(F&& call) {
@@ -180,20 +174,8 @@ TEST(translated, keeps_the_contract_of_a_model) {
   EXPECT_TRUE(report.conforming() && report.complete) << report.text();
 }
 
-/// A model that holds so many tokens, and refuses more.
-template <class Law>
-struct bounded : testing::law_model<Law> {
-  bounded(Law law, std::size_t tokens) : testing::law_model<Law>(6, law), most(tokens) {}
-  [[nodiscard]] std::size_t capacity() const { return most; }
-  auto decode(std::span<const token_id> tokens, std::size_t rows) {
-    if (this->size() + tokens.size() > most) throw std::length_error("full");
-    return testing::law_model<Law>::decode(tokens, rows);
-  }
-  std::size_t most;
-};
-
 TEST(translated, has_the_capacity_of_its_model) {
-  specdec::translated model(bounded(laws::hashed(6, 5), 64), partly_shared());
+  specdec::translated model(pieces::bounded_model(6, laws::hashed(6, 5), 64), partly_shared());
   static_assert(specdec::HasCapacity<decltype(model)> && specdec::HasTextCapacity<decltype(model)>);
   EXPECT_EQ(model.capacity(), 21U);
   EXPECT_EQ(model.capacity(ids{3, 3, 0}), 3 + 64 - 7U);
@@ -208,7 +190,7 @@ TEST(translated, drafting_stops_where_the_drafts_context_ends) {
   testing::law_model target(5, p);
   const auto alone = specdec::autoregressive_generate(target, prompt, {.max_tokens = 60, .sampling = {0}});
   for (std::size_t capacity = 0; capacity < 90; capacity += capacity < 12 ? 1 : 13) {
-    specdec::translated draft(bounded(laws::hashed(6, 7), capacity), partly_shared());
+    specdec::translated draft(pieces::bounded_model(6, laws::hashed(6, 7), capacity), partly_shared());
     for (const std::size_t gamma : {1U, 3U, 16U}) {
       const auto both =
           specdec::speculative_generate(target, draft, prompt, {.gamma = gamma, .max_tokens = 60, .sampling = {0}});
@@ -234,7 +216,7 @@ TEST(translated, drafting_stops_where_forced_tokens_fill_the_drafts_context) {
   generate_options options{.gamma = 16, .max_tokens = 40, .sampling = {0}, .mask = mostly_cab{}};
   const auto alone = specdec::autoregressive_generate(target, prompt, options);
   for (std::size_t capacity = 3; capacity < 60; ++capacity) {
-    specdec::translated draft(bounded(laws::hashed(6, 7), capacity), partly_shared());
+    specdec::translated draft(pieces::bounded_model(6, laws::hashed(6, 7), capacity), partly_shared());
     const auto both = specdec::speculative_generate(target, draft, prompt, options);
     ASSERT_EQ(both.tokens.size(), alone.tokens.size());
     for (std::size_t i = 0; i < alone.tokens.size(); ++i) ASSERT_EQ(both.tokens[i].id, alone.tokens[i].id);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <specdec/specdec.hpp>
@@ -352,6 +353,20 @@ TEST(dynamic_tree_drafter, ends_where_another_level_gains_too_little) {
   EXPECT_EQ(depth_of(0), 8U);
   EXPECT_LT(depth_of(0.5), 8U);
   EXPECT_EQ(depth_of(5), 2U);
+}
+
+TEST(dynamic_tree_drafter, has_no_limits_but_the_requests_where_its_own_are_endless) {
+  constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
+  const auto law = laws::hashed(3, 12);
+  const auto of = [&](const specdec::dynamic_tree_options& options) {
+    const specdec::draft answer = drafted(dynamic_tree(3, law, options), 3);
+    return std::vector<token_id>(answer.tokens().begin(), answer.tokens().end());
+  };
+  const auto expected = of({.nodes = 20, .depth = 8, .width = 81});
+  EXPECT_EQ(of({.nodes = 20, .depth = 8, .width = endless}), expected);
+  EXPECT_EQ(of({.nodes = 20, .depth = endless, .width = 81}), expected);
+  EXPECT_EQ(of({.nodes = 20, .depth = endless, .width = endless}), expected);
+  EXPECT_EQ(of({.nodes = endless, .depth = 3, .width = endless}).size(), 3U + 9U + 27U);
 }
 
 TEST(trees, need_a_target_that_scores_them) {

@@ -39,7 +39,7 @@ constexpr void require_logits_rows() {
                 "specdec: decode(tokens, rows) must return rows of logits: size() and row(i), both const "
                 "(logits_view<float>, for instance); see LogitsRows in concepts.hpp");
   static_assert(!has_rows || LogitsRows<Rows>,
-                "specdec: row(i) of what decode returns must be a logits_row<float> or a logits_row<double>");
+                "specdec: row(i) of what decode returns must be a logits_row of float, double, float16 or bfloat16");
 }
 
 /// Requires `Model` to be a `CausalModel`.

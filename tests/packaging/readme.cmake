@@ -8,6 +8,7 @@ set(program [[
 #include <cstdint>
 #include <iostream>
 #include <span>
+#include <specdec/adapters/background_thread.hpp>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
 #include <specdec/testing/faulty.hpp>

@@ -151,6 +151,15 @@ void lifted(specdec::session<>& text, model<6>& draft_model, right_model& right)
   (void)specdec::speculative_generate(text, right, with_policy);
 }
 
+void in_a_cascade(right_model& right) {
+#ifndef REFUSED_CASCADE_POLICY
+  specdec::cascade_drafter drafter(right, specdec::prompt_lookup(), specdec::constant{});
+#else
+  specdec::cascade_drafter drafter(right, specdec::prompt_lookup(), specdec::adaedl{});
+#endif
+  (void)drafter;
+}
+
 struct model_in_layers {
   std::size_t vocab_size() const;
   std::size_t size() const;

@@ -34,8 +34,7 @@ struct idle_side {
 ///  1. `executor.run(drafting, scoring)` calls each once with a `RoundLink` between them, at the same time or in any
 ///     order in which no `await` comes before its `announce`, and returns when both have ended.
 ///  2. `scoring` runs in the caller's thread.
-///  3. If one of them throws, `run` lets the exception pass when the other has ended, or has not begun; if both do,
-///  that
+///  3. If one of them throws, `run` lets the exception pass when the other has ended, or has not begun; if both do, that
 ///     of `scoring`. If `scoring` throws, the other is cancelled.
 ///
 /// `background_thread`, of adapters/background_thread.hpp, runs them at the same time.

@@ -166,8 +166,8 @@ class session {
   /// Takes up the text of a snapshot, of a session with the same vocabulary, seed, stream and sampling, in this process
   /// or another, and goes on as that session would have. A text that had ended at a limit goes on if the limit is
   /// higher now, and one that has reached a limit which is lower now ends as by `limit`. All of the text is fed to the
-  /// target again. Throws std::invalid_argument for bytes that do not fit, or are no snapshot; then nothing has
-  /// changed.
+  /// target again. Rule, mask and stops are not in the snapshot: with others the text goes on as theirs. Throws
+  /// std::invalid_argument for bytes that do not fit, or are no snapshot; then nothing has changed.
   void restore(std::span<const std::byte> bytes) {
     session_state state = from_bytes(bytes, law_.vocab_size(), options_);
     delivery taken({options_.stop_sequences, options_.stop_texts}, options_.top_log_probabilities);
@@ -195,7 +195,8 @@ class session {
 
   /// Tells the session how many tokens the target can hold. Without it the context counts as endless. A running text
   /// that is longer ends here, between two rounds: no outcome tells of it, so what waited for a stop is not handed on.
-  /// It stays in `waiting()`, the last of the text.
+  /// It stays in `waiting()`, the last of the text. What one target had room for goes on to hold with another that does
+  /// not say: then lift it, with the greatest std::size_t.
   void limit(std::size_t capacity) {
     capacity_ = capacity;
     update_status();
@@ -242,9 +243,9 @@ class session {
   }
 
   /// Decides the round from the target's answer: rows.row(node) is the law behind that node. Changes nothing that a
-  /// second call would see. Throws std::invalid_argument for a wrong number of rows, or for a verdict of a rule of the
-  /// user's that `require_verdict` refuses; what the mask and the detokenize hook throw passes through. Precondition:
-  /// called behind plan().
+  /// second call with the same rows would see; before one with other rows, plan again. Throws std::invalid_argument for
+  /// a wrong number of rows, or for a verdict of a rule of the user's that `require_verdict` refuses; what the mask and
+  /// the detokenize hook throw passes through. Precondition: called behind plan().
   template <LogitsRows Rows>
   [[nodiscard]] verdict verify(const Rows& rows) {
     return verify(rows, chance_);

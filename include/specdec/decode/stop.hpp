@@ -97,7 +97,7 @@ class stop_watch {
   }
 
   /// Takes a token and its bytes, and returns the stop that it completes: the one that ends first; of those that end
-  /// together, the longest.
+  /// together, the longest. It goes on behind one as behind any token.
   std::optional<stop_match> push(token_id token, std::string_view bytes) noexcept {
     stop_match found;
     std::size_t longest_sequence = 0;
@@ -107,13 +107,14 @@ class stop_watch {
       found.tokens = sequences_[i].size();
     }
     std::size_t longest_text = 0;
-    std::size_t trailing = 0;
-    for (std::size_t byte = 0; byte < bytes.size() && found.bytes == 0; ++byte) {
-      trailing = bytes.size() - byte - 1;
+    std::size_t trailing = 0;  // bytes of the token behind the stop text that ends first
+    for (std::size_t behind = bytes.size(); behind-- > 0;) {
       for (std::size_t i = 0; i < texts_.size(); ++i) {
-        if (!texts_[i].push(bytes[byte]) || texts_[i].size() + trailing <= found.bytes) continue;
+        if (!texts_[i].push(bytes[bytes.size() - 1 - behind])) continue;
+        if ((found.bytes > 0 && behind < trailing) || texts_[i].size() + behind <= found.bytes) continue;
         longest_text = i;
-        found.bytes = texts_[i].size() + trailing;
+        found.bytes = texts_[i].size() + behind;
+        trailing = behind;
       }
     }
     if (found.tokens == 0 && found.bytes == 0) return std::nullopt;

@@ -202,11 +202,13 @@ class draft_ahead {
     return true;
   }
 
-  /// Whether the draft that is there belongs to this request: the same round, behind the same text.
+  /// Whether the draft that is there belongs to this request: the same round, behind the same text. Where its prompt
+  /// ends decides what the mask has seen, and may decide what penalties count.
   [[nodiscard]] bool is_for(const draft_request& request) const noexcept {
     const std::size_t size = request.context.size();
-    return request.round == asked_.round && current_.max_depth() <= request.max_depth &&
-           current_.size() <= request.max_nodes && current_.position_of(1) == size && text_.size() >= size &&
+    return request.round == asked_.round && request.prompt_size == asked_.prompt_size &&
+           current_.max_depth() <= request.max_depth && current_.size() <= request.max_nodes &&
+           current_.position_of(1) == size && text_.size() >= size &&
            shared_prefix(view_of(text_), request.context) == size;
   }
 

@@ -82,7 +82,7 @@ class cascade_drafter {
         kept_(model.vocab_size(), options.top) {
     require_causal_model<Model>();
     require_length_policy<Policy>();
-    static_assert(!EndsBeforeToken<Policy> && !EndsBehindToken<Policy>,
+    static_assert(!EndsBeforeToken<Policy> && !EndsBeforeEntropy<Policy> && !EndsBehindToken<Policy>,
                   "specdec: the length policy of a cascade must not ask about tokens: several are settled at once");
     if constexpr (requires { unwrap(guesser_).vocab_size(); }) {
       const std::optional<std::size_t> size = unwrap(guesser_).vocab_size();
@@ -142,32 +142,32 @@ class cascade_drafter {
         .mask = request.mask,
         .coupled = request.coupled};
     guesses_.begin(inner);
-    guessed_ = 0;
+    fed_ = 0;
     if (most == 0) return;
     unwrap(guesser_).propose(inner, chance, guesses_);
     guesses_.require_fit(inner, model_->vocab_size());
     for (node_id node = guesses_.first_child(root); node != no_node; node = guesses_.first_child(node)) {
       text_.push_back(guesses_.token(node));
-      ++guessed_;
+      ++fed_;
     }
-    // A model that counts in units of its own may have no room for a guess that its rows would not have left possible.
+    counts_.guessed += fed_;
+    // A model that counts in units of its own may have no room for guesses that its rows would not have left possible.
+    // They are not fed, but the first of them is judged: to drop a guess for what it is would favour the others.
     if constexpr (HasTextCapacity<Model>) {
-      if (model_->capacity(view_of(text_)) < text_.size()) {
-        text_.resize(text_.size() - guessed_);
-        guesses_.begin(inner);
-        guessed_ = 0;
+      while (fed_ > 0 && model_->capacity(view_of(text_)) < text_.size()) {
+        text_.pop_back();
+        --fed_;
       }
     }
   }
 
-  /// Feeds the guesses to the model and draws from its rows as far as they are right, and one token more. False if the
-  /// draft ends there.
+  /// Feeds the guesses that fit to the model and draws from its rows as far as guesses are right, and one token more.
+  /// False if the draft ends there.
   template <Chance C>
   bool judge(const draft_request& request, std::size_t goal, C& chance, draft& answer) {
     const auto& rows = score();
-    text_.resize(text_.size() - guessed_);
+    text_.resize(text_.size() - fed_);
     ++counts_.calls;
-    counts_.guessed += guessed_;
     node_id guess = guesses_.first_child(root);
     for (std::size_t row = 0;; ++row) {
       const text_so_far text{request.context, answer.tokens(), request.prompt_size};
@@ -179,23 +179,23 @@ class cascade_drafter {
       text_.push_back(taken);
       if (kept) ++counts_.kept;
       if (answer.size() == goal || law_.ends(taken)) return false;
-      if (!kept) return true;
+      if (!kept || row == fed_) return true;
       guess = guesses_.first_child(guess);
     }
   }
 
-  /// The model's rows behind the text without its guesses, and behind each of these.
+  /// The model's rows behind the text without its guesses, and behind each of those that are fed.
   [[nodiscard]] decltype(auto) score() {
     const std::span<const token_id> text = view_of(text_);
-    const std::size_t settled = text.size() - guessed_;
+    const std::size_t settled = text.size() - fed_;
     // The last settled token is always fed again: its row is the law of what comes next.
     const std::size_t held = std::min(held_prefix(*model_, held_, text), settled - 1);
     held_.truncate(held);
     if (model_->size() > held) model_->truncate(held);
     const std::span<const token_id> missing = text.subspan(held);
-    decltype(auto) rows = model_->decode(missing, guessed_ + 1);
-    if (rows.size() != guessed_ + 1) {
-      raise<std::invalid_argument>("specdec: expected " + std::to_string(guessed_ + 1) +
+    decltype(auto) rows = model_->decode(missing, fed_ + 1);
+    if (rows.size() != fed_ + 1) {
+      raise<std::invalid_argument>("specdec: expected " + std::to_string(fed_ + 1) +
                                    " rows of logits from the draft model; got " + std::to_string(rows.size()));
     }
     held_.append(missing);
@@ -209,8 +209,8 @@ class cascade_drafter {
   kept_law kept_;
   [[no_unique_address]] held_tokens_of<Model> held_;
   draft guesses_;
-  std::size_t guessed_ = 0;     ///< how many guesses are on the first path, at the end of text_
-  std::vector<token_id> text_;  ///< the committed tokens, the drafted ones, and the guesses
+  std::size_t fed_ = 0;         ///< how many guesses of the first path are at the end of text_
+  std::vector<token_id> text_;  ///< the committed tokens, the drafted ones, and the guesses that are fed
   cascade_counts counts_;
 };
 

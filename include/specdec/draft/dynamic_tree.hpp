@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../failure.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
@@ -24,7 +25,7 @@ namespace specdec::inline SPECDEC_ABI {
 
 /// How a dynamic tree grows. The defaults are those of EAGLE-2.
 struct dynamic_tree_options {
-  std::size_t nodes = 59;  ///< how many nodes are kept of all
+  std::size_t nodes = 59;  ///< how many nodes are kept of all, of which no more than 65536 are drafted
   std::size_t depth = 6;   ///< levels
   std::size_t width = 10;  ///< how many nodes of a level get children, and how many children each
   double least_gain = 0;  ///< ends growth when another level adds no more than this to the sum of all kept nodes' worth
@@ -68,10 +69,10 @@ class dynamic_tree_drafter {
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
     const std::size_t depth = std::min(options_.depth, request.max_depth);
-    const std::size_t nodes = std::min(options_.nodes, request.max_nodes);
+    const std::size_t nodes = std::min({options_.nodes, request.max_nodes, most_nodes});
     const std::size_t room = model_.room(request);
     if (depth == 0 || nodes == 0 || room == 0) return;
-    reserve(1 + depth * options_.width * ids_.size());
+    reserve(depth);
     found_.clear();
     found_.push_back({0, -1, 1.0, 0, 0});
     {
@@ -94,6 +95,9 @@ class dynamic_tree_drafter {
   }
 
  private:
+  /// What a draft may have side by side.
+  static constexpr std::size_t most_nodes = std::size_t{1} << 16;
+
   /// A token that was found, whether it is drafted or not; entry 0 is the root.
   struct candidate_node {
     std::size_t parent;
@@ -109,13 +113,17 @@ class dynamic_tree_drafter {
     return a < b;
   }
 
-  /// Makes room for a round that finds so many nodes.
-  void reserve(std::size_t most) {
+  /// Makes room for a round of so many levels, or for as many nodes as are found in any but enormous ones.
+  void reserve(std::size_t depth) {
+    const std::size_t levels = std::min(depth, reserve_at_most);
+    const std::size_t width = std::min(options_.width, reserve_at_most);
+    const std::size_t children = std::min(ids_.size(), reserve_at_most);
+    const std::size_t most = std::min(1 + levels * width * children, reserve_at_most);
     reserve_at_least(found_, most);
     reserve_at_least(frontier_, most);
     reserve_at_least(order_, most);
     reserve_at_least(drafted_, most);
-    reserve_at_least(path_, options_.depth);
+    reserve_at_least(path_, levels);
   }
 
   template <class Row>

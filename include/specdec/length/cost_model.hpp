@@ -30,7 +30,7 @@ namespace specdec::inline SPECDEC_ABI {
 
 /// How `cost_model` learns.
 struct cost_model_options {
-  /// The longest draft that is considered.
+  /// The longest draft that is considered; 1024 at most.
   std::size_t max_gamma = 16;
   /// The share of time that may be lost to trials of other lengths. Without trials, a draft that was once bad would
   /// never be found to have become good.
@@ -76,8 +76,10 @@ class cost_model {
   [[nodiscard]] const Costs& costs() const noexcept { return costs_; }
   [[nodiscard]] const draft_hindsight& hindsight() const noexcept { return hindsight_; }
 
-  /// Changes the longest draft that is considered, and forgets what was learnt of acceptance. Allocates.
+  /// Changes the longest draft that is considered, and forgets what was learnt of acceptance. Allocates. Throws
+  /// std::invalid_argument for more than 1024.
   void limit(std::size_t max_gamma) {
+    require_gamma(max_gamma);
     hindsight_ = draft_hindsight(max_gamma, options_.horizon, options_.prior_acceptance);
     options_.max_gamma = max_gamma;
   }
@@ -133,7 +135,17 @@ class cost_model {
     double price = 0;  ///< what the trial that is made, or waits, may lose, in rounds that draft nothing
   };
 
+  // Time and memory grow with its square.
+  static void require_gamma(std::size_t max_gamma) {
+    constexpr std::size_t most = 1024;
+    if (max_gamma > most) {
+      raise<std::invalid_argument>("specdec: max_gamma must be at most " + std::to_string(most) + "; got " +
+                                   std::to_string(max_gamma));
+    }
+  }
+
   static const cost_model_options& checked(const cost_model_options& options) {
+    require_gamma(options.max_gamma);
     const auto require = [](bool holds, const char* what, double value) {
       if (!holds) raise<std::invalid_argument>(std::string("specdec: ") + what + "; got " + number_text(value));
     };
