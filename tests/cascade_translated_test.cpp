@@ -114,4 +114,24 @@ TEST(translated_cascade, drafting_ends_where_forced_tokens_fill_the_context) {
   }
 }
 
+// Whether the first drafter proposes anything depends on what it drew: "ab" is a token, so behind "a" a drafted "b" is
+// none. The cascade that drafts then must not draw with the same number.
+TEST(first_of, shares_no_noise_between_a_drafter_through_the_text_and_a_cascade) {
+  const pieces::tokenizer target_pieces({"a", "b", "c", "ab"}), draft_pieces({"a", "b", "c"});
+  const auto p = laws::fixed({0.4, 0.375, 0.125, 0.1});
+  const auto q = laws::fixed({0.5, 0.5, 0, 0});
+  testing::law_model<decltype(q)> model(4, q), guesser(4, q);
+  const auto make = [&] {
+    model.truncate(0);
+    guesser.truncate(0);
+    return specdec::first_of(
+        pieces::universal_drafter(target_pieces, draft_pieces, laws::fixed({0, 0.5, 0.5}), specdec::constant{1},
+                                  {.sampling = specdec::sampling_params{}}),
+        specdec::cascade_drafter(model, specdec::model_drafter(guesser, specdec::constant{1}, {.top = 0}),
+                                 specdec::constant{2}, {.top = 0}));
+  };
+  const auto found = testing::enumerate(4, {0}, p, p, make, specdec::rejection{}, specdec::generate_options{}, {1, 3});
+  EXPECT_LT(found.total_variation(), 1e-12);
+}
+
 }  // namespace

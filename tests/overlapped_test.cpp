@@ -471,6 +471,35 @@ TEST(overlapped, drafts_anew_where_the_prompt_has_come_to_end_elsewhere) {
   }
 }
 
+/// Guesses one token, whatever comes.
+struct guesses_zero {
+  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) const {
+    if (request.max_depth == 0) return;
+    answer.extend(specdec::root, specdec::proposal::point_mass(vocab_size, 0), chance);
+  }
+};
+
+TEST(overlapped, drafts_anew_for_another_limit_whatever_was_drafted) {
+  // A cascade draws the last token of a draft without a guess, so with other noise: to keep a draft where it happens
+  // to fit, and to draw it anew where it does not, would favour what ends early.
+  const specdec::law ending(vocab_size, {}, {{5}, 0});
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const specdec::philox chance(seed);
+    auto draft = draft_model(), other_draft = draft_model();
+    specdec::cascade_drafter drafter(draft, guesses_zero{}, specdec::constant{2}, {.top = 0});
+    specdec::cascade_drafter other(other_draft, guesses_zero{}, specdec::constant{2}, {.top = 0});
+    draft_ahead ahead(drafter);
+    specdec::draft_request request{
+        .context = prompt, .max_depth = 2, .max_nodes = 2, .target_law = &ending, .prompt_size = 2};
+    (void)ahead.begin(request, chance);
+    request.max_depth = request.max_nodes = 1;
+    specdec::draft expected;
+    expected.begin(request);
+    other.propose(request, chance, expected);
+    EXPECT_EQ(ids(ahead.begin(request, chance).tokens()), ids(expected.tokens())) << seed;
+  }
+}
+
 TEST(overlapped, lets_the_target_s_exception_pass_where_both_throw) {
   testing::faulty_model target(target_model(), {testing::fault_kind::throw_before, 1});
   throwing_drafter drafter;

@@ -456,6 +456,47 @@ TEST(session, trusts_nothing_of_a_text_that_was_taken_back_while_its_target_fail
   EXPECT_EQ(std::vector<token_id>(text.generated().begin(), text.generated().end()), ids(expected));
 }
 
+/// Leaves no token at place 2 behind token 0.
+struct dead_end {
+  std::vector<token_id> taken;
+  [[nodiscard]] bool allows(token_id) const { return taken.empty() || taken.front() != 0; }
+  void fill(std::span<std::uint32_t> words) const { words[0] = allows(0) ? 3 : 0; }
+  void advance(token_id token) { taken.push_back(token); }
+  void rollback(std::size_t count) { taken.resize(taken.size() - count); }
+};
+
+TEST(session, leaves_a_dead_end_with_fresh_noise) {
+  const auto even = [](laws::text_view) { return laws::probabilities{0.5, 0.5}; };
+  law_model target(2, even), draft(2, even);
+  std::size_t dead = 0, dead_again = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    for (const bool by_append : {false, true}) {
+      specdec::session text(2, {.max_tokens = 3, .seed = seed, .mask = dead_end{}});
+      specdec::model_drafter drafter(draft, specdec::constant{2});
+      const auto fails = [&] {
+        try {
+          (void)speculative_generate(text, target, drafter);
+        } catch (const specdec::logits_error&) {
+          return true;
+        }
+        return false;
+      };
+      target.truncate(0);
+      draft.truncate(0);
+      text.begin(std::vector<token_id>{1});
+      // Token 0 leaves nothing behind it: the round fails for what was drawn in it.
+      if (!fails()) continue;
+      ++dead;
+      by_append ? text.append({}) : text.rewind(text.tokens().size());
+      dead_again += fails() ? 1 : 0;
+    }
+  }
+  // Each is half of the one before; beyond these bounds with a probability of less than one in a million.
+  ASSERT_GT(dead, 130U);
+  EXPECT_GT(dead_again, dead / 4);
+  EXPECT_LT(dead_again, 3 * dead / 4);
+}
+
 TEST(session, begins_anew_with_the_same_noise) {
   law_model target(6, target_law());
   specdec::no_draft nothing;

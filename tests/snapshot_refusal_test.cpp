@@ -169,7 +169,7 @@ TEST_F(refusal, of_a_state_that_contradicts_itself) {
   const std::string fault = "only a session that failed has a fault";
   EXPECT_EQ(with([](auto& s) { s.fault = specdec::row_fault::nan; }), fault);
   EXPECT_EQ(with([](auto& s) { s.status = session_status::failed; }), fault);
-  EXPECT_EQ(with([](auto& s) { ++s.round; }), "its counts are of other rounds");
+  EXPECT_EQ(with([](auto& s) { --s.round; }), "its counts are of other rounds");
   EXPECT_EQ(with([](auto& s) { s.stats.accepted_at.push_back(1); }), "its counts are of several depths");
   const std::string more = "it counts more tokens as accepted than as evaluated, or as evaluated than as proposed";
   EXPECT_EQ(with([](auto& s) { s.stats.accepted = s.stats.evaluated + 1; }), more);

@@ -211,16 +211,28 @@ struct mostly_cab {
   [[nodiscard]] token_id forced() const { return place % 3 == 0 ? -1 : 3; }
 };
 
+/// The same at every third place only.
+struct seldom_cab {
+  std::size_t place = 0;
+  [[nodiscard]] bool allows(token_id token) const { return place % 3 != 0 || token == 3; }
+  void fill(std::span<std::uint32_t> words) const { words[0] = place % 3 != 0 ? 0x1f : 0x8; }
+  void advance(token_id) { ++place; }
+  void rollback(std::size_t count) { place -= count; }
+  [[nodiscard]] token_id forced() const { return place % 3 != 0 ? -1 : 3; }
+};
+
 TEST(translated, drafting_stops_where_forced_tokens_fill_the_drafts_context) {
   testing::law_model target(5, laws::hashed(5, 6));
-  generate_options options{.gamma = 16, .max_tokens = 40, .sampling = {0}, .mask = mostly_cab{}};
-  const auto alone = specdec::autoregressive_generate(target, prompt, options);
-  for (std::size_t capacity = 3; capacity < 60; ++capacity) {
-    specdec::translated draft(pieces::bounded_model(6, laws::hashed(6, 7), capacity), partly_shared());
-    const auto both = specdec::speculative_generate(target, draft, prompt, options);
-    ASSERT_EQ(both.tokens.size(), alone.tokens.size());
-    for (std::size_t i = 0; i < alone.tokens.size(); ++i) ASSERT_EQ(both.tokens[i].id, alone.tokens[i].id);
-    EXPECT_GT(both.stats.proposed, 0U) << capacity;
+  for (const specdec::any_mask& mask : {specdec::any_mask(mostly_cab{}), specdec::any_mask(seldom_cab{})}) {
+    const generate_options options{.gamma = 16, .max_tokens = 40, .sampling = {0}, .mask = mask};
+    const auto alone = specdec::autoregressive_generate(target, prompt, options);
+    for (std::size_t capacity = 3; capacity < 60; ++capacity) {
+      specdec::translated draft(pieces::bounded_model(6, laws::hashed(6, 7), capacity), partly_shared());
+      const auto both = specdec::speculative_generate(target, draft, prompt, options);
+      ASSERT_EQ(both.tokens.size(), alone.tokens.size());
+      for (std::size_t i = 0; i < alone.tokens.size(); ++i) ASSERT_EQ(both.tokens[i].id, alone.tokens[i].id);
+      EXPECT_GT(both.stats.proposed, 0U) << capacity;
+    }
   }
 }
 

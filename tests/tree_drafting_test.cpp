@@ -306,6 +306,11 @@ TEST(tree_drafter, counts_what_is_kept) {
   for (std::size_t rank = 0; rank < 4; ++rank) EXPECT_DOUBLE_EQ(prior(2, rank), believed[rank]);
 }
 
+TEST(tree_shape, refuses_more_than_a_draft_can_hold_side_by_side) {
+  EXPECT_EQ(uniform({65536}).size(), 65536U);
+  EXPECT_THROW((void)uniform({257, 257}), std::invalid_argument);
+}
+
 TEST(dynamic_tree_drafter, drafts_the_worthiest_nodes) {
   // .6/.3/.1 everywhere: worth .6, .36, .3, .216, .18, .18, .1 and so on; among equals the shallower.
   const specdec::draft answer =

@@ -228,7 +228,7 @@ struct draft_request {
   std::size_t max_nodes = 0;          ///< the whole draft may hold at most this many
   const law* target_law = nullptr;    ///< how the target's tokens are chosen; never null
   std::size_t prompt_size = 0;        ///< how many tokens of the context are the prompt
-  std::uint32_t round = 0;            ///< rounds committed so far
+  std::uint32_t round = 0;            ///< tells rounds apart, whose noise differs; one that is begun again is the same
   std::uint8_t level = 0;             ///< nesting level, for the keys of random decisions
   mask_follower* mask = nullptr;      ///< which tokens may come; null if all may
   bool coupled = false;               ///< tokens are drawn with the noise that the verifier draws with; see `coupled`

@@ -30,10 +30,10 @@ enum class purpose : std::uint8_t {
 
 /// The name of one random decision.
 struct key {
-  std::uint32_t round = 0;     ///< rounds committed before this one
+  std::uint32_t round = 0;     ///< tells rounds apart: see `draft_request`
   std::uint32_t position = 0;  ///< index in the text (prompt included) of the token that is decided
   std::uint16_t lane = 0;      ///< tells siblings in a token tree apart; 0 on a chain
-  std::uint8_t level = 0;      ///< nesting: 0 for the session a user runs, one more for each session inside a draft
+  std::uint8_t level = 0;      ///< nesting: 0 for the session a user runs, another for each session inside a draft
   purpose use = purpose::draft;
 
   friend constexpr bool operator==(const key&, const key&) noexcept = default;

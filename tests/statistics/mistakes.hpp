@@ -132,7 +132,7 @@ struct siblings_of_one_law {
 }
 
 [[nodiscard]] inline std::vector<known> of_trees() {
-  return {{"siblings all held against the first law", siblings_of_one_law{}, 250'000}};
+  return {{"siblings all held against the first law", siblings_of_one_law{}, 500'000}};
 }
 
 /// Drafts a chain, and drops its last token if it is an unlikely one: a decision that looks at the sampled value.

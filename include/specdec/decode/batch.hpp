@@ -55,7 +55,8 @@ struct batch_options {
 ///
 /// Every text is what `speculative_generate` makes of it alone with the same options, if the target's bits do not
 /// depend on the size of a call and the policy reads no clock: its randomness is its own, and a round that is shared,
-/// cut short or begun again sees the same.
+/// cut short or begun again sees the same. Give each a seed or a stream of its own: with the same, two texts meet the
+/// same noise, and how much a policy drafts for one may come from what was drawn for the other.
 ///
 /// Errors of one text leave the others alone: where the target's logits are unusable its session's status becomes
 /// `failed` (and the sink sees it); what its mask, its `detokenize`, its sink or its draft throws is thrown by `round`

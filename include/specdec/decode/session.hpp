@@ -91,8 +91,10 @@ class session {
 
   /// Starts a text, or another one: what the target already holds of it (a prompt shared with the last text, say) is
   /// not fed again. The noise starts anew too: the same prompt gives the same text, unless a session with another
-  /// `stream` asks. Throws std::invalid_argument if the prompt is empty or has a token outside the vocabulary, and
-  /// std::length_error if it is longer than the capacity given to `limit`; then nothing has changed.
+  /// `stream` asks. So a prompt that holds what was generated with this seed and stream is no new prompt: `append`, or
+  /// another stream, or noise is met twice. Throws std::invalid_argument if the prompt is empty or has a token outside
+  /// the vocabulary, and std::length_error if it is longer than the capacity given to `limit`; then nothing has
+  /// changed.
   void begin(std::span<const token_id> prompt) {
     if (prompt.empty()) {
       raise<std::invalid_argument>("specdec: the prompt must have at least one token (a model's begin token will do)");
@@ -106,8 +108,8 @@ class session {
 
   /// Goes on with tokens of the user's behind the text: the next turn of a conversation, or none, to generate more. The
   /// text so far becomes the prompt, max_tokens and min_tokens count anew, mask and stops begin anew, the target is fed
-  /// only what it lacks, and no noise is used twice. Throws as `begin`, and std::logic_error if there is no text yet;
-  /// then nothing has changed.
+  /// only what it lacks, and no noise is used twice (of a text that was gone back in, `rewind` says more). Throws as
+  /// `begin`, and std::logic_error if there is no text yet; then nothing has changed.
   void append(std::span<const token_id> further) {
     if (status_ == session_status::idle) {
       raise<std::logic_error>("specdec: expected a session with a text; call begin(prompt) first");
@@ -116,7 +118,7 @@ class session {
     require_room(committed_.size() + further.size(), "the text");
     std::vector<token_id> text = committed_;
     append_to(text, further);
-    start(std::move(text));
+    start_again(std::move(text));
   }
 
   /// Goes back to the first `size` tokens of the text, to generate something else behind them, or without a stop
@@ -133,7 +135,7 @@ class session {
       raise<std::invalid_argument>("specdec: expected to go back to 1 to " + std::to_string(committed_.size()) +
                                    " tokens; got " + std::to_string(size));
     }
-    start({committed_.begin(), committed_.begin() + static_cast<std::ptrdiff_t>(size)});
+    start_again({committed_.begin(), committed_.begin() + static_cast<std::ptrdiff_t>(size)});
   }
 
   /// Goes on with the same generation after `stop`, or after unusable logits: as if it had not been interrupted. Does
@@ -298,7 +300,7 @@ class session {
     open_ = {};
     delivery_.begin_round();
     outcome out;
-    out.round = round_;
+    out.round = static_cast<std::uint32_t>(statistics_.rounds);
     out.drafted = drafted.tokens();
     if (v.fault != row_fault::none) {
       fault_ = v.fault;
@@ -470,6 +472,13 @@ class session {
     update_status();
   }
 
+  /// The same behind rounds. The last of them may have failed, or been abandoned, for what was drawn in it: not even
+  /// its noise is used twice.
+  void start_again(std::vector<token_id> text) {
+    start(std::move(text));
+    ++round_;
+  }
+
   void update_status() noexcept {
     if (status_ != session_status::running) return;
     if (generated().size() >= options_.max_tokens) {
@@ -487,7 +496,7 @@ class session {
 
   std::vector<token_id> committed_;
   std::size_t prompt_size_ = 0;
-  std::uint32_t round_ = 0;
+  std::uint32_t round_ = 0;  ///< of the noise: counts rounds, and beginnings behind them
   session_status status_ = session_status::idle;
   row_fault fault_ = row_fault::none;
   std::size_t faulty_position_ = 0;

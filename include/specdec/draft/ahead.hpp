@@ -148,8 +148,10 @@ class draft_ahead {
     if (judged.fault != row_fault::none) return;
     is_known_ = is_ahead_ && confirms(judged);
     if (is_known_) {
-      std::swap(current_, ahead_);
       asked_.round += 1;
+      asked_.max_depth -= current_.size() + 1;
+      asked_.max_nodes -= current_.size() + 1;
+      std::swap(current_, ahead_);
     }
     is_ahead_ = false;
   }
@@ -202,12 +204,13 @@ class draft_ahead {
     return true;
   }
 
-  /// Whether the draft that is there belongs to this request: the same round, behind the same text. Where its prompt
-  /// ends decides what the mask has seen, and may decide what penalties count.
+  /// Whether the draft that is there belongs to this request: the same round, behind the same text, with as much room.
+  /// Whether it would fit in less must not matter, for that depends on its tokens. Where the prompt ends decides what
+  /// the mask has seen, and may decide what penalties count.
   [[nodiscard]] bool is_for(const draft_request& request) const noexcept {
     const std::size_t size = request.context.size();
     return request.round == asked_.round && request.prompt_size == asked_.prompt_size &&
-           current_.max_depth() <= request.max_depth && current_.size() <= request.max_nodes &&
+           request.max_depth == asked_.max_depth && request.max_nodes == asked_.max_nodes &&
            current_.position_of(1) == size && text_.size() >= size &&
            shared_prefix(view_of(text_), request.context) == size;
   }
@@ -217,7 +220,7 @@ class draft_ahead {
   draft current_;         ///< the round's
   draft guess_;           ///< one token behind it
   draft ahead_;           ///< and the next round's behind that
-  draft_request asked_;   ///< the round's
+  draft_request asked_;   ///< the round's, of the draft that is there
   std::size_t size_ = 0;  ///< of the text before the round
   bool is_known_ = false;
   bool is_ahead_ = false;

@@ -81,20 +81,27 @@ class chain_drafting {
     held_ = std::min(held, request.context.size() - 1);
     tip_ = root;
     wants_row_ = false;
+    has_forced_ = false;
     return true;
   }
 
   /// The next call of the model, or none if the draft is complete. `fits()` says whether the model can read what was
-  /// drafted, a forced token the last. Spans are valid until the next call of this.
+  /// drafted, forced tokens among it. Spans are valid until the next call of this.
   template <Chance C, class Fits>
   [[nodiscard]] std::optional<draft_call> next(C& chance, const Fits& fits) {
     while (!done_ && !wants_row_) {
+      // Behind a forced token, that is: `room` has counted what rows leave possible.
+      if (has_forced_ && !fits()) {
+        done_ = true;
+        break;
+      }
       const token_id forced = request_.mask == nullptr ? -1 : request_.mask->forced(text(), vocab_size_);
       if (forced < 0) {
         wants_row_ = true;
       } else {
         tip_ = answer_->extend(tip_, proposal::point_mass(vocab_size_, forced), chance);
-        done_ = !fits() || complete();
+        has_forced_ = true;
+        done_ = complete();
       }
     }
     if (done_) return std::nullopt;
@@ -190,6 +197,7 @@ class chain_drafting {
   std::size_t held_ = 0;  ///< tokens that the model holds of the context and what was drafted
   node_id tip_ = root;
   bool wants_row_ = false;
+  bool has_forced_ = false;  ///< whether a token was drafted that the mask left no choice of
   bool done_ = true;
 };
 

@@ -84,7 +84,7 @@ class model_drafter<Model, Policy> {
   }
 
  private:
-  /// Whether the model can read what was drafted, a forced token the last: its rows leave no such token possible, so it
+  /// Whether the model can read what was drafted, forced tokens among it: its rows leave no such token possible, so one
   /// may take more of the context than room_to_draft() thought.
   [[nodiscard]] bool can_read(std::span<const token_id> context, std::span<const token_id> drafted) {
     if constexpr (HasTextCapacity<Model>) {

@@ -20,7 +20,8 @@
 namespace specdec::inline SPECDEC_ABI {
 
 /// The shape of a token tree: for each node its parent. Nodes are numbered from 1 level by level, 0 is the root; the
-/// children of a node follow one another, and their order is their rank, 0 for the one that is drawn first.
+/// children of a node follow one another, and their order is their rank, 0 for the one that is drawn first. Whatever
+/// makes a shape throws std::invalid_argument for more than 65536 nodes of one depth, more than a draft can hold.
 class tree_shape {
  public:
   /// No nodes: nothing is drafted.
@@ -90,8 +91,19 @@ class tree_shape {
     for (std::size_t i = first_children_.size() - 1; i > 0; --i) {
       first_children_[i - 1] = std::min(first_children_[i - 1], first_children_[i]);
     }
-    for (const node_id parent : parents_) depths_.push_back(depth_of(parent) + 1);
+    std::size_t width = 0;
+    for (const node_id parent : parents_) {
+      const std::size_t depth = depth_of(parent) + 1;
+      width = depths_.empty() || depth > depths_.back() ? 1 : width + 1;
+      if (width > most_beside) {
+        raise<std::invalid_argument>("specdec: expected a tree of at most " + std::to_string(most_beside) +
+                                     " nodes of one depth; got more at depth " + std::to_string(depth));
+      }
+      depths_.push_back(depth);
+    }
   }
+
+  static constexpr std::size_t most_beside = 65536;
 
   std::vector<node_id> parents_;
   std::vector<std::size_t> depths_;

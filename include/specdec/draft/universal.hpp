@@ -130,14 +130,18 @@ class universal_drafter {
     return control;
   }
 
+  /// Levels from here on are no session's and no cascade's.
+  static constexpr std::uint8_t own_levels = 0x80;
+
   static std::vector<token_id> control_of_draft(const control_tokens& control) {
     std::vector<token_id> tokens;
     for (const token_pair& both : control.pairs) tokens.push_back(both.draft);
     return tokens;
   }
 
-  /// The round as the draft model sees it: a level deeper, so that its draws share no noise with those of the target's
-  /// tokens, which have other places.
+  /// The round as the draft model sees it: at a level of its own, since its tokens have other places than the target's.
+  /// What it draws decides whether there is a draft at all; so nobody else's draws may share its noise, nor those of a
+  /// cascade that drafts when it does not (`first_of`).
   [[nodiscard]] draft_request request_of_draft(const draft_request& request, std::size_t goal) const noexcept {
     // A target token seldom has more bytes than four draft tokens: at the end of a text more are drafted in vain.
     constexpr std::size_t tokens_per_token = 4;
@@ -148,7 +152,7 @@ class universal_drafter {
             .target_law = &law_,
             .prompt_size = text_.tokens().size(),
             .round = request.round,
-            .level = static_cast<std::uint8_t>(request.level + 1)};
+            .level = static_cast<std::uint8_t>(own_levels + request.level)};
   }
 
   /// Writes what was drafted in the target's tokens into proposed_: none if the last committed token would become

@@ -38,7 +38,8 @@ namespace specdec::inline SPECDEC_ABI::llama_cpp {
 /// text so far and by nothing else: penalties, DRY, grammars, logit bias, temperatures, top-k, top-p, min-p, typical,
 /// top-n-sigma, infill, and a program's own. The last may draw, `dist`, whose law is what it is given, or take the most
 /// probable, `greedy`. XTC tosses a coin for each token: here the coin for a place in the text is that many tosses from
-/// the state it came with, whatever is drafted, so that it is tossed as often and as independently as by sampling.
+/// the state it came with, whatever is drafted, so that it is tossed as often and as independently as by sampling. Who
+/// goes back in a text (`rewind`), or forks it, meets the coins of the first text again; another chain has others.
 /// Refused are mirostat and adaptive-p, whose state follows what they draw themselves.
 ///
 /// Owns the target; `sampler_law<M&>` refers to it, and then all calls must go through this. Models `TargetModel` and
