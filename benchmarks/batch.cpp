@@ -17,6 +17,7 @@
 #include <measurement/prompts.hpp>
 #include <memory>
 #include <model.hpp>
+#include <program/terminal.hpp>
 #include <program/values.hpp>
 #include <span>
 #include <specdec/specdec.hpp>
@@ -243,6 +244,7 @@ int main(int argc, char** argv) {
   try {
     if (!ballast.empty()) asked.ballast = program::parse_size("--ballast", ballast);
     run(asked);
+    program::terminal(stdout, false).close();
     return 0;
   } catch (const program::usage_error& error) {
     fmt::print(stderr, "batch: {}\n", error.what());

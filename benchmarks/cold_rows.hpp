@@ -8,13 +8,16 @@
 #include <benchmark/benchmark.h>
 
 #include <bit>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <random>
 #include <specdec/specdec.hpp>
-#include <string>
+#include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -22,11 +25,19 @@
 namespace cold_rows {
 
 /// Bytes that cold rows cycle through: more than the 480 MiB that the largest last-level caches of one socket report,
-/// unless COLD_MIB in the environment says otherwise.
+/// unless COLD_MIB in the environment says otherwise. Ends the program if that is not from 16 to 8192.
 inline std::size_t cold_bytes() {
   static const std::size_t bytes = [] {
-    const char* mebibytes = std::getenv("COLD_MIB");
-    return (mebibytes != nullptr ? std::stoull(mebibytes) : std::size_t{640}) << 20;
+    const char* const given = std::getenv("COLD_MIB");
+    if (given == nullptr) return std::size_t{640} << 20;
+    const std::string_view text(given);
+    std::size_t mebibytes = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mebibytes);
+    if (error != std::errc() || end != text.data() + text.size() || mebibytes < 16 || mebibytes > 8192) {
+      std::fprintf(stderr, "COLD_MIB: expected a number of MiB from 16 to 8192; got '%s'\n", given);
+      std::exit(2);
+    }
+    return mebibytes << 20;
   }();
   return bytes;
 }

@@ -18,6 +18,7 @@
 #include <measurement/generator.hpp>
 #include <measurement/prompts.hpp>
 #include <model.hpp>
+#include <program/terminal.hpp>
 #include <program/values.hpp>
 #include <specdec/specdec.hpp>
 #include <string>
@@ -70,6 +71,16 @@ result measure(const toy::model& target, const toy::model& draft_model, const st
   const std::size_t gamma = specdec::theory::best_gamma(
       measurement::survival_of(pilot, longest_draft),
       {.draft = curve.draft_token, .target = curve.target_call, .overhead = measurement::verification_of(pilot)});
+  if (gamma == 0) {
+    specdec::statistics plain;
+    for (const text& prompt : prompts) {
+      (void)without.read(prompt);
+      plain += without.run().stats;
+    }
+    fmt::print("{:<8} {:>4.1f} {:>6}  no draft pays: {:.1f} tokens/s without\n", format, temperature, gamma,
+               plain.tokens_per_second());
+    return {plain.tokens_per_second(), plain.tokens_per_second()};
+  }
   drafter.policy().gamma = gamma;
 
   specdec::statistics speculative;
@@ -184,6 +195,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     run(program::parse_size("--ballast", ballast), prompts);
+    program::terminal(stdout, false).close();
     return 0;
   } catch (const program::usage_error& error) {
     fmt::print(stderr, "speedup: {}\n", error.what());

@@ -45,6 +45,9 @@ TEST_F(ballast_program, says_what_is_wrong) {
   expect_failure({target, "x", "--ballast", "much"}, 2, {"--ballast", "'much'"});
   expect_failure({file("absent.gguf").string(), "x"}, 1, {"absent.gguf"});
   expect_failure({target, file("no/folder/x.gguf").string()}, 1, {"x.gguf", "cannot be written"});
+  fs::copy_file(target, file("x.gguf.part"));
+  expect_failure({file("x.gguf.part").string(), file("x.gguf").string()}, 2, {"x.gguf.part", "another name"});
+  EXPECT_TRUE(fs::exists(file("x.gguf.part")));
   write(file("text.gguf"), "no model");
   expect_failure({file("text.gguf").string(), file("x.gguf").string()}, 1, {"text.gguf", "GGUF"});
   EXPECT_FALSE(fs::exists(file("x.gguf")));

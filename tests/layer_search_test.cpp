@@ -202,6 +202,12 @@ TEST(skip_file, keeps_what_was_found) {
   EXPECT_EQ(whole.speedup, 1.25);
 }
 
+TEST(skip_file, takes_any_name_of_a_model) {
+  const temporary_file file;
+  layer_search::save({"mod\xe8l.gguf", specdec::layer_skip(4, {1}, {}), 1, 1}, file.path());
+  EXPECT_EQ(layer_search::load(file.path()).model, "mod\xef\xbf\xbdl.gguf");
+}
+
 TEST(skip_file, may_be_written_by_hand) {
   const temporary_file file(R"({"layers": 4, "attention": [3, 1]})");
   EXPECT_EQ(layer_search::load_layer_skip(file.path()), specdec::layer_skip(4, {1, 3}, {}));
@@ -238,7 +244,7 @@ TEST(skip_file, errors_say_what_came) {
     (void)layer_search::load_layer_skip("no/such/file.json");
     FAIL();
   } catch (const std::runtime_error& error) {
-    EXPECT_STREQ(error.what(), "no/such/file.json: expected a file that says what to skip, found none");
+    EXPECT_STREQ(error.what(), "no/such/file.json: expected a file that says what to skip: No such file or directory");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <stdexcept>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -75,10 +76,24 @@ cell cell_from(const json& from) {
   found.stats.accepted = from.at("accepted");
   found.stats.evaluated_at = from.at("evaluated_at").get<std::vector<std::uint64_t>>();
   found.stats.accepted_at = from.at("accepted_at").get<std::vector<std::uint64_t>>();
+  bool possible = found.stats.evaluated_at.size() == found.stats.accepted_at.size();
+  for (std::size_t i = 0; possible && i < found.stats.evaluated_at.size(); ++i) {
+    possible = found.stats.accepted_at[i] <= found.stats.evaluated_at[i];
+  }
+  if (!possible) {
+    throw std::runtime_error(
+        fmt::format("evaluated_at and accepted_at: expected as many of both, none accepted but "
+                    "what was evaluated; got {} and {}",
+                    from.at("evaluated_at").dump(), from.at("accepted_at").dump()));
+  }
   found.text = {from.at("judged"), from.at("likeliest"), from.at("log_probability")};
   const json& timed = from.at("timed");
   if (timed.is_null()) return one;
   for (const json& r : timed.at("rounds")) {
+    if (const std::size_t drafted = r.at(0); drafted > measurement::most_drafted) {
+      throw std::runtime_error(
+          fmt::format("a round's drafted tokens: expected at most {}; got {}", measurement::most_drafted, drafted));
+    }
     found.rounds.push_back(
         {r.at(0), seconds(r.at(1)), seconds(r.at(2)), seconds(r.at(3)), seconds(r.at(4)), seconds(r.at(5))});
   }

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <program/text.hpp>
+
 namespace acceptance {
 
 grid::grid(std::size_t columns, std::size_t rows, double panel_width, double panel_height, frame around, double gap_x,
@@ -68,6 +70,15 @@ set errorbars small
 set key off
 )";
 
+std::string literal(std::string_view text) {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'') result += c;
+    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return result += "'";
+}
+
 std::string data_block(const std::string& name, const std::string& lines) {
   return fmt::format("${} << END\n{}END\n", name, lines);
 }
@@ -119,13 +130,8 @@ std::string draw(const std::vector<picture>& pictures, const std::filesystem::pa
          << "set output \"" << one.name << ".png\"\n"
          << one.commands << "set output\n";
     file.close();
-    const auto quoted = [](const std::string& text) {
-      std::string result = "'";
-      for (const char c : text) c == '\'' ? result.append("'\\''") : result.append(1, c);
-      return result += "'";
-    };
-    const std::string command =
-        fmt::format("cd {} && gnuplot {}", quoted(folder.string()), quoted(script.filename().string()));
+    const std::string command = fmt::format("cd {} && gnuplot {}", program::shell_word(folder.string()),
+                                            program::shell_word(script.filename().string()));
     if (!file || std::system(command.c_str()) != 0) {
       throw std::runtime_error(fmt::format("{}: gnuplot could not draw it", script.string()));
     }

@@ -72,6 +72,9 @@ class legend {
 /// Axes without ornament.
 extern const std::string_view plain_axes;
 
+/// The text as gnuplot's literal, in which nothing is a command but the marks of enhanced text; on one line.
+[[nodiscard]] std::string literal(std::string_view text);
+
 /// A named block of data lines.
 [[nodiscard]] std::string data_block(const std::string& name, const std::string& lines);
 

@@ -13,6 +13,7 @@
 
 #include <program/interruption.hpp>
 #include <program/progress.hpp>
+#include <program/terminal.hpp>
 #include <program/values.hpp>
 
 #include "options.hpp"
@@ -104,9 +105,13 @@ int main_of(int argc, const char* const* argv) {
     return interrupted;
   }
   const std::string weights = all.settings.value("weights", "") == "f16" ? "float16" : "float32";
-  const std::string missing = draw(
-      pictures_of(all.found, *asked, tasks_of(*asked, all.found), weights, target_size(all.settings)), asked->output);
-  fmt::print("{}\n", missing.empty() ? "tables and pictures lie beside it" : missing);
+  const std::vector<picture> pictures =
+      pictures_of(all.found, *asked, tasks_of(*asked, all.found), weights, target_size(all.settings));
+  const std::string missing = draw(pictures, asked->output);
+  fmt::print("{}\n", pictures.empty()  ? "tables lie beside it; of what was asked for there is nothing to draw"
+                     : missing.empty() ? "tables and pictures lie beside it"
+                                       : missing);
+  program::terminal(stdout, false).close();
   return success;
 }
 

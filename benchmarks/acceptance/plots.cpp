@@ -134,9 +134,9 @@ picture acceptance_picture(const cells& all, const options& asked, const std::ve
       commands += column == 0 ? "set ytics 0.25 format \"%.2f\"\n" : "set ytics 0.25 format \"\"\n";
       commands += last_row ? "set format x \"%g\"\nset xlabel \"position in the draft\" offset 0,0.2\n"
                            : "set format x \"\"\nunset xlabel\n";
-      commands += row == 0
-                      ? fmt::format("set label 1 \"{{/:Bold {}}}\" at graph 0.5, graph 1.08 center\n", tasks[column])
-                      : "unset label 1\n";
+      commands += row == 0 ? fmt::format("set label 1 {} at graph 0.5, graph 1.08 center\n",
+                                         literal(fmt::format("{{/:Bold {}}}", tasks[column])))
+                           : "unset label 1\n";
       commands += fmt::format("set label 2 \"{}\" at graph 0.97, graph 0.06 right textcolor rgb \"#505050\"\n",
                               temperature_title(asked.temperatures[row]));
       if (first) commands += methods.set();

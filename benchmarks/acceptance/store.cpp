@@ -57,9 +57,11 @@ contents read(const std::filesystem::path& path) {
       try {
         const cell one = cell_from(line);
         result.found[one.name] = one.found;
-      } catch (const json::exception& error) {
+      } catch (const json::exception&) {
         throw std::runtime_error(fmt::format("{}: expected a cell in the line at byte {}; got '{}'", path.string(), at,
                                              text.substr(at, std::min<std::size_t>(end - at, 40))));
+      } catch (const std::runtime_error& error) {
+        throw std::runtime_error(fmt::format("{}: the line at byte {}: {}", path.string(), at, error.what()));
       }
     }
     at = result.bytes = end == std::string::npos ? text.size() : end + 1;

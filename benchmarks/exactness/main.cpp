@@ -82,6 +82,7 @@ int main(int argc, char** argv) {
   try {
     const bool own = print_own_rules();
     const bool others = print_engines();
+    if (std::fclose(stdout) != 0) throw std::runtime_error("the page cannot be written");
     return own && others ? 0 : 1;
   } catch (const std::exception& error) {
     fmt::print(stderr, "exactness: {}\n", error.what());

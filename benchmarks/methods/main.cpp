@@ -9,6 +9,7 @@
 
 #include <program/interruption.hpp>
 #include <program/progress.hpp>
+#include <program/terminal.hpp>
 #include <program/values.hpp>
 
 #include "comparison.hpp"
@@ -60,6 +61,7 @@ int main_of(int argc, const char* const* argv) {
   } else {
     fmt::print("{}{}", table, notes(all));
   }
+  program::terminal(stdout, false).close();
   return interruption::stop_requested() ? interrupted : success;
 }
 

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <program/interruption.hpp>
 #include <program/progress.hpp>
+#include <program/terminal.hpp>
 #include <program/values.hpp>
 #include <study/bundled.hpp>
 
@@ -94,25 +96,28 @@ std::string speed_table(const options& asked, std::span<const study::tokens> tex
     return static_cast<double>(asked.rounds) * (work_of_call(nodes + 1) + work_of_call(1));
   };
   const std::size_t chains[] = {2, 4};
-  const double work_of_costs =
-      static_cast<double>(asked.tokens) * work_of_call(3) / 2 + 50 * work_of_call(asked.nodes.back());
+  // What is told of calls, and the chains, want the costs of 8 tokens, however small the trees.
+  const std::size_t most = std::max<std::size_t>(asked.nodes.back(), 7);
+  const double work_of_costs = static_cast<double>(asked.tokens) * work_of_call(3) / 2 + 50 * work_of_call(most);
   double work = work_of_costs * static_cast<double>(few.size()) + work_of_rounds(chains[0]);
   for (const std::size_t nodes : chains) work += work_of_rounds(nodes);
   for (const std::size_t nodes : asked.nodes) work += work_of_rounds(nodes);
   program::progress_bar progress(stderr, work);
   progress.show("costs");
-  const auto costs =
-      measure_costs(asked, timed, few, asked.nodes.back(), [&] { progress.step(work_of_costs, "costs"); });
+  const auto costs = measure_costs(asked, timed, few, most, [&] { progress.step(work_of_costs, "costs"); });
   if (!costs) return {};
   const tree_shape chosen = best.fastest(costs->view());
   const double plain = 1 / specdec::theory::round_time(tree_shape(), costs->view());
+  std::vector<std::size_t> sizes{1, 2, 4, 8};
+  if (costs->target.size() > sizes.back()) sizes.push_back(costs->target.size());
+  std::vector<double> milliseconds;
+  for (const std::size_t size : sizes) milliseconds.push_back(1e3 * costs->target[size - 1]);
   std::string table = fmt::format(
-      "\nSpeed over plain decoding, float32, ballast to {:.0f}M parameters; a call for 1, 2, 4, 8, {} tokens costs "
-      "{:.1f}, "
-      "{:.1f}, {:.1f}, {:.1f}, {:.1f} ms, a level of drafting {:.1f} ms\n{:<24} {:>9} {:>9}\n",
-      static_cast<double>(asked.ballast) / 1e6, costs->target.size(), 1e3 * costs->target[0], 1e3 * costs->target[1],
-      1e3 * costs->target[3], 1e3 * costs->target[7], 1e3 * costs->target.back(), 1e3 * costs->draft_level, "shape",
-      "predicted", "measured");
+      "\nSpeed over plain decoding, float32, ballast to {:.0f}M parameters; a call for {} tokens costs {:.1f} ms, a "
+      "level "
+      "of drafting {:.1f} ms\n{:<24} {:>9} {:>9}\n",
+      static_cast<double>(asked.ballast) / 1e6, fmt::join(sizes, ", "), fmt::join(milliseconds, ", "),
+      1e3 * costs->draft_level, "shape", "predicted", "measured");
   const auto line = [&](const std::string& name, const tree_shape& shape) {
     if (interruption::stop_requested()) return;
     const double predicted =
@@ -152,6 +157,7 @@ int main_of(int argc, const char* const* argv) {
   fmt::print("{}", report);
   std::fflush(stdout);
   if (asked->rounds > 0 && !interruption::stop_requested()) fmt::print("{}", speed_table(*asked, texts, *acceptance));
+  program::terminal(stdout, false).close();
   return interruption::stop_requested() ? interrupted : success;
 }
 

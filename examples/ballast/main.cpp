@@ -94,10 +94,12 @@ std::optional<options> parse(int argc, const char* const* argv) {
   return asked;
 }
 
-// Whole or not at all: what is half written goes by another name.
+/// What is half written goes by another name.
+fs::path part_of(fs::path path) { return path += ".part"; }
+
+// Whole or not at all.
 void save(const toy::gguf_writer& file, const fs::path& path) {
-  fs::path part = path;
-  part += ".part";
+  const fs::path part = part_of(path);
   try {
     std::ofstream out(part, std::ios::binary);
     if (out) file.write(out);
@@ -114,6 +116,11 @@ void save(const toy::gguf_writer& file, const fs::path& path) {
 int main_of(int argc, const char* const* argv) {
   const std::optional<options> asked = parse(argc, argv);
   if (!asked) return success;
+  std::error_code ignored;
+  if (fs::equivalent(asked->model, part_of(asked->out), ignored)) {
+    throw usage_error(fmt::format("{}: expected another name of a model that becomes {}, which is written by way of it",
+                                  asked->model.string(), asked->out.string()));
+  }
   const toy::gguf_file file(asked->model);
   const toy::gguf_writer wide = widened(file, asked->parameters, asked->type);
   save(wide, asked->out);

@@ -120,9 +120,25 @@ bool request_options::method_given() const { return methods_.given(); }
 bool request_options::gamma_given() const { return !gamma_.given->empty(); }
 bool request_options::prompt_given() const { return !prompt_.given->empty() || !file_.given->empty(); }
 
-void request_options::set_method(std::string_view name) {
-  methods_.set_method(name);
-  apply_method();
+bool request_options::length_given() const { return !predict_.given->empty(); }
+
+void request_options::set_default_method(std::string_view name) {
+  if (!method_given()) methods_.set_method(name);
+}
+
+std::optional<std::string_view> request_options::given_for_a_text() const {
+  const std::pair<std::string_view, bool> options[] = {{"--min-tokens", !min_tokens_.given->empty()},
+                                                       {"--stop", !stop_->empty()},
+                                                       {"--samples", !samples_.given->empty()},
+                                                       {"--logprobs", !logprobs_.given->empty()},
+                                                       {"--logprobs-of", !logprobs_of_.given->empty()},
+                                                       {"--trace", asked_->trace},
+                                                       {"--no-baseline", no_baseline_},
+                                                       {"--ignore-eos", asked_->ignore_eos}};
+  for (const auto& [name, given] : options) {
+    if (given) return name;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::filesystem::path> request_options::draft_model(const std::string& given) {

@@ -45,8 +45,12 @@ class request_options {
   [[nodiscard]] bool method_given() const;
   [[nodiscard]] bool gamma_given() const;
   [[nodiscard]] bool prompt_given() const;
-  /// The method as if --method had named it. Precondition: options were applied, and none was named.
-  void set_method(std::string_view name);
+  /// The method that is meant where --method is not given. Precondition: options were parsed, but not yet applied.
+  void set_default_method(std::string_view name);
+  /// The first option on the command line that only means something to a text that is written, or nothing.
+  [[nodiscard]] std::optional<std::string_view> given_for_a_text() const;
+  /// Whether the command line said how long the text shall be.
+  [[nodiscard]] bool length_given() const;
 
   /// The draft model that --model-draft names, or nothing for 'none': then a method that drafts with one becomes plain
   /// decoding. Throws `usage_error` if the method drafts without. Precondition: options were applied.

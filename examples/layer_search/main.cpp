@@ -21,6 +21,7 @@
 #include <program/interruption.hpp>
 #include <program/language_model.hpp>
 #include <program/progress.hpp>
+#include <program/terminal.hpp>
 #include <program/values.hpp>
 #include <specdec/specdec.hpp>
 
@@ -183,7 +184,8 @@ void run(const options& asked) {
   finding result{std::filesystem::path(asked.model).filename().string(), skip, speed};
   fmt::print("{} leaves out {} of {} blocks: {}\n", result.model, skip.skipped_blocks(), 2 * skip.layer_count(),
              described(skip));
-  const comparison found = meter.compare(prompts.comparison, skip, repetitions);
+  comparison found;
+  if (!interruption::stop_requested()) found = meter.compare(prompts.comparison, skip, repetitions);
   if (interruption::stop_requested()) {
     fmt::print("interrupted: the best so far, not compared with plain generation\n");
   } else {
@@ -206,6 +208,7 @@ int main(int argc, char** argv) {
   try {
     layer_search::options asked;
     if (layer_search::parse(argc, argv, asked)) layer_search::run(asked);
+    program::terminal(stdout, false).close();
     return layer_search::interruption::stop_requested() ? 130 : 0;
   } catch (const program::usage_error& error) {
     fmt::print(stderr, "layer_search: {}\n", error.what());

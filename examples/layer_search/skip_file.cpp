@@ -1,6 +1,8 @@
 #include "skip_file.hpp"
 
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <fstream>
 #include <stdexcept>
 #include <string_view>
@@ -8,6 +10,8 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include <program/json.hpp>
 
 namespace layer_search {
 namespace {
@@ -80,7 +84,8 @@ finding finding_of(const json& file) {
 finding load(const std::filesystem::path& path) {
   std::ifstream file(path);
   if (!file) {
-    throw std::runtime_error(fmt::format("{}: expected a file that says what to skip, found none", path.string()));
+    throw std::runtime_error(
+        fmt::format("{}: expected a file that says what to skip: {}", path.string(), std::strerror(errno)));
   }
   try {
     return finding_of(read(file));
@@ -101,8 +106,10 @@ void save(const finding& found, const std::filesystem::path& path) {
     if (found.skip.skips_attention(layer)) file["attention"].push_back(layer);
     if (found.skip.skips_feed_forward(layer)) file["feed_forward"].push_back(layer);
   }
+  // Before what the file holds now is gone. The model's name may be no UTF-8.
+  const std::string text = program::on_one_line(file);
   std::ofstream out(path);
-  out << file.dump() << '\n';
+  out << text;
   if (!out.flush()) throw std::runtime_error(fmt::format("{}: cannot be written", path.string()));
 }
 

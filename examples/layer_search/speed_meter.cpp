@@ -41,6 +41,7 @@ comparison speed_meter::compare(std::span<const prompt> prompts, const specdec::
   for (std::size_t i = 0; i < repetitions; ++i) {
     specdec::statistics without, with;
     for (const prompt& start : prompts) {
+      if (program::interruption::stop_requested()) return found;
       without += run(start, nullptr);
       with += run(start, &skip);
     }

@@ -116,7 +116,7 @@ std::vector<std::vector<token_id>> prompts_of(const engine& models, const option
   }
   std::vector<std::vector<token_id>> prompts;
   // The last rounds of long drafts reach beyond the text.
-  const std::size_t needed = asked.predict + measurement::most_drafted + 1;
+  const std::size_t needed = std::min(asked.predict, capacity) + measurement::most_drafted + 1;
   for (const measurement::prompt& one : texts) {
     std::vector<token_id> read = models.encode(one.text);
     if (!read.empty() && read.size() + needed <= capacity) {
@@ -137,7 +137,7 @@ std::vector<std::vector<token_id>> prompts_of(const engine& models, const option
 
 comparison compare(const engine& models, const options& asked) {
   comparison found;
-  found.gamma = asked.has_gamma ? asked.gamma.value_or(default_gamma) : default_gamma;
+  found.gamma = asked.has_gamma ? *asked.gamma : default_gamma;
   found.tokens_per_text = asked.predict;
   any_context judge_p = models.new_target(), judge_q = models.new_draft();
   specdec::generate_options how{.max_tokens = judge_p.capacity(),
@@ -171,8 +171,7 @@ comparison compare(const engine& models, const options& asked) {
     }
     if (interruption::stop_requested()) break;
     found.runs.push_back(std::move(text));
-    found.forced.push_back(
-        force(judge_p, judge_q, plain.text(), prompt.size(), asked.sampling, asked.method_settings.draft_top));
+    found.forced.push_back(force(judge_p, judge_q, plain.text(), prompt.size(), how, asked.method_settings.draft_top));
     bar.step(1, fmt::format("text {} of {}", i + 1, asked.texts));
   }
   return found;

@@ -157,6 +157,10 @@ nlohmann::ordered_json to_json(const options& asked, const engine& models, const
                 {"top_k", asked.sampling.top_k},
                 {"top_p", asked.sampling.top_p},
                 {"min_p", asked.sampling.min_p},
+                {"repetition_penalty", asked.sampling.repetition_penalty},
+                {"frequency_penalty", asked.sampling.frequency_penalty},
+                {"presence_penalty", asked.sampling.presence_penalty},
+                {"penalty_window", asked.sampling.penalty_window},
                 {"draft_top", asked.method_settings.draft_top},
                 {"seed", asked.seed}}},
               {"level", level}};

@@ -55,16 +55,26 @@ std::string said_of_server(const options& asked, const doctor::advice& given) {
 }  // namespace
 
 std::string server_options(const options& asked, const doctor::advice& given) {
-  std::string flags = fmt::format("-m {}", asked.target.string());
+  std::string flags = fmt::format("-m {}", program::shell_word(asked.target.string()));
   if (given.best > 0) {
     flags += fmt::format(
         " --spec-type draft-simple -md {} --spec-draft-n-max {} --spec-draft-n-min 0 "
         "--spec-draft-p-min 0",
-        asked.draft->string(), given.best);
+        program::shell_word(asked.draft->string()), given.best);
   }
   const specdec::sampling_params& sampling = asked.sampling;
   flags += fmt::format(" --temp {} --top-k {} --top-p {} --min-p {}", sampling.temperature, sampling.top_k,
                        sampling.top_p, sampling.min_p);
+  if (sampling.penalizes()) {
+    flags += fmt::format(" --repeat-penalty {} --frequency-penalty {} --presence-penalty {} --repeat-last-n {}",
+                         sampling.repetition_penalty, sampling.frequency_penalty, sampling.presence_penalty,
+                         sampling.penalty_window);
+  }
+  if (asked.context_size > 0) flags += fmt::format(" -c {}", asked.context_size);
+  if (asked.gpu_layers) {
+    flags += fmt::format(" -ngl {}", *asked.gpu_layers);
+    if (given.best > 0) flags += fmt::format(" -ngld {}", *asked.gpu_layers);
+  }
   if (asked.threads > 0) flags += fmt::format(" -t {}", asked.threads);
   if (given.best > 0 && asked.draft_threads > 0) flags += fmt::format(" -td {}", asked.draft_threads);
   return flags;

@@ -15,19 +15,23 @@ using specdec::llama_cpp::sampler;
 sampler chain_of(const specdec::sampling_params& sampling, std::size_t vocab_size,
                  std::span<const llama_logit_bias> never, std::uint32_t seed) {
   const auto size = static_cast<std::int32_t>(vocab_size);
+  // llama.cpp counts in 32 bits.
+  const auto at_most = [](std::size_t count, std::size_t most) {
+    return static_cast<std::int32_t>(std::min(count, most));
+  };
   sampler chain = sampler::chain({});
   const auto add = [&](llama_sampler* one) { llama_sampler_chain_add(chain.handle(), one); };
   if (!never.empty()) add(llama_sampler_init_logit_bias(size, static_cast<std::int32_t>(never.size()), never.data()));
   if (sampling.penalizes()) {
     add(llama_sampler_init_penalties(
-        size, static_cast<std::int32_t>(sampling.penalty_window), static_cast<float>(sampling.repetition_penalty),
+        size, at_most(sampling.penalty_window, std::size_t{1} << 24), static_cast<float>(sampling.repetition_penalty),
         static_cast<float>(sampling.frequency_penalty), static_cast<float>(sampling.presence_penalty)));
   }
   if (sampling.temperature == 0) {
     add(llama_sampler_init_greedy());
     return chain;
   }
-  if (sampling.top_k > 0) add(llama_sampler_init_top_k(static_cast<std::int32_t>(sampling.top_k)));
+  if (sampling.top_k > 0) add(llama_sampler_init_top_k(at_most(sampling.top_k, vocab_size)));
   if (sampling.top_p < 1) add(llama_sampler_init_top_p(static_cast<float>(sampling.top_p), 1));
   if (sampling.min_p > 0) add(llama_sampler_init_min_p(static_cast<float>(sampling.min_p), 1));
   add(llama_sampler_init_temp(static_cast<float>(sampling.temperature)));

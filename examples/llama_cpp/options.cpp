@@ -63,7 +63,7 @@ std::optional<options> parse(int argc, const char* const* argv) {
   request.add_to(app);
   app.add_flag("--doctor", doctor);
   app.add_flag("--compare", compare);
-  add("--prompts", prompts);
+  const CLI::Option& prompts_given = add("--prompts", prompts);
   const CLI::Option& seconds_given = add("--seconds", seconds);
   const CLI::Option& check_given = *app.add_option("--check", check)->type_name("value")->expected(0, 1);
   const CLI::Option& texts_given = add("--texts", texts);
@@ -82,10 +82,10 @@ std::optional<options> parse(int argc, const char* const* argv) {
   if (doctor && compare) throw usage_error("--doctor and --compare: expected one of them; got both");
   result.what = doctor ? task::examine : compare ? task::compare : task::generate;
   result.target = target;
-  request.apply();
   // One model alone drafts from its own text.
   const bool alone = draft_given.empty() && !target_given.empty();
-  if (alone && !request.method_given() && result.what == task::generate) request.set_method("suffix");
+  if (alone && result.what == task::generate) request.set_default_method("suffix");
+  request.apply();
   require_method(*result.method);
   if (!draft_given.empty()) {
     result.draft = request.draft_model(draft);
@@ -106,6 +106,22 @@ std::optional<options> parse(int argc, const char* const* argv) {
     throw usage_error(fmt::format("{}: expected --method rejection, if any; got '{}'",
                                   doctor ? "--doctor" : "--compare", result.method->name));
   }
+  if (result.what != task::generate) {
+    if (const auto name = request.given_for_a_text()) {
+      throw usage_error(
+          fmt::format("{}: expected without {}, which writes no text", *name, doctor ? "--doctor" : "--compare"));
+    }
+  }
+  if (doctor && request.length_given()) throw usage_error("--predict: expected without --doctor, which writes no text");
+  if (doctor && request.gamma_given()) throw usage_error("--gamma: expected without --doctor, which says how many");
+  if (compare && !result.gamma) throw usage_error("--gamma: expected a number with --compare; got 'auto'");
+  const auto require_task = [](const CLI::Option& given, std::string_view name, bool holds, std::string_view wanted) {
+    if (!given.empty() && !holds) throw usage_error(fmt::format("{}: expected {} with it", name, wanted));
+  };
+  require_task(seconds_given, "--seconds", doctor, "--doctor");
+  require_task(check_given, "--check", doctor, "--doctor");
+  require_task(texts_given, "--texts", compare, "--compare");
+  require_task(prompts_given, "--prompts", doctor || compare, "--doctor or --compare");
   if (!context_given.empty()) {
     result.context_size = parse_number<std::size_t>("--ctx-size", context_size, 1, 1U << 24, "a number of tokens");
   }

@@ -13,9 +13,10 @@ constexpr std::size_t rows_per_call = 32;
 }  // namespace
 
 forced_text force(measurement::any_context& target, measurement::any_context& draft, std::span<const token_id> text,
-                  std::size_t prompt_size, const specdec::sampling_params& sampling, std::size_t draft_top) {
+                  std::size_t prompt_size, const specdec::generate_options& how, std::size_t draft_top) {
   const std::size_t vocab_size = target.vocab_size();
-  specdec::law p_law(vocab_size, sampling), q_law(vocab_size, sampling);
+  const specdec::end_rule ends{how.end_tokens, how.min_tokens};
+  specdec::law p_law(vocab_size, how.sampling, ends), q_law(vocab_size, how.sampling, ends);
   std::vector<token_id> ids(draft_top > 0 ? std::min(draft_top, vocab_size) : 0);
   std::vector<float> weights(draft_top > 0 ? ids.size() : vocab_size);
   const auto overlap = [](const auto& p, const specdec::proposal& q, std::span<const token_id> tokens) {
@@ -37,8 +38,9 @@ forced_text force(measurement::any_context& target, measurement::any_context& dr
     const auto p_rows = target.decode(tokens, rows);
     const auto q_rows = draft.decode(tokens, rows);
     for (std::size_t i = 0; i < rows; ++i) {
-      const auto p = p_law.of(p_rows.row(i));
-      const auto q = q_law.of(q_rows.row(i));
+      const specdec::text_so_far before{text.first(end + i), {}, prompt_size};
+      const auto p = p_law.of(p_rows.row(i), before);
+      const auto q = q_law.of(q_rows.row(i), before);
       const token_id guess = q.mode();
       found.likeliest += p.probability(guess);
       if (q.greedy()) {

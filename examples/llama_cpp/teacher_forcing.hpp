@@ -22,12 +22,12 @@ struct forced_text {
 };
 
 /// Asks both models at the positions behind the first `prompt_size` tokens of a text.
+/// @param how       the sampling and end tokens with which the text was generated
 /// @param draft_top how many tokens q is cut to, 0 for none
-/// Penalties are left out: the laws are those of the logits as they come. Precondition: 1 <= prompt_size < text.size(),
-/// and the text fits in the contexts. Throws what the contexts throw.
+/// Precondition: 1 <= prompt_size < text.size(), and the text fits in the contexts. Throws what the contexts throw.
 [[nodiscard]] forced_text force(measurement::any_context& target, measurement::any_context& draft,
                                 std::span<const specdec::token_id> text, std::size_t prompt_size,
-                                const specdec::sampling_params& sampling, std::size_t draft_top);
+                                const specdec::generate_options& how, std::size_t draft_top);
 
 }  // namespace llama
 

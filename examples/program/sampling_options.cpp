@@ -42,12 +42,12 @@ sampling_options::sampling_options(specdec::sampling_params& params) {
 }
 
 void sampling_options::add_to(CLI::App& app) {
-  for (option& one : options_) app.add_option(one.name, one.text)->type_name("value");
+  for (option& one : options_) one.given = app.add_option(one.name, one.text)->type_name("value");
 }
 
 void sampling_options::apply() const {
   for (const option& one : options_) {
-    if (!one.text.empty()) one.set(one);
+    if (one.given != nullptr && !one.given->empty()) one.set(one);
   }
 }
 

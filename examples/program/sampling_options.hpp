@@ -12,7 +12,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace program {
 
@@ -39,6 +40,7 @@ class sampling_options {
     std::string name;
     std::function<void(const option&)> set;
     std::string text = {};
+    const CLI::Option* given = nullptr;
   };
 
   std::vector<option> options_;

@@ -33,12 +33,16 @@ std::string_view escape_of(style as) {
 
 std::string printable(std::string_view text) {
   std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) {
+  const auto byte_at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = byte_at(i);
+    // U+0080 to U+009F, of which U+009B begins commands as the escape character does, and U+009D titles.
+    const bool is_high = byte == 0xc2 && byte_at(i + 1) >= 0x80 && byte_at(i + 1) <= 0x9f;
+    if (is_high || (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) {
       result += "\xef\xbf\xbd";
+      i += is_high ? 1 : 0;
     } else {
-      result += c;
+      result += text[i];
     }
   }
   return result;
@@ -79,7 +83,8 @@ void terminal::write_styled(std::string_view text) const {
 }
 
 void terminal::close() const {
-  if (std::fclose(stream_) != 0) throw cannot_write();
+  const bool failed = std::ferror(stream_) != 0;
+  if (std::fclose(stream_) != 0 || failed) throw cannot_write();
 }
 
 }  // namespace program

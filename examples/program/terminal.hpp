@@ -24,7 +24,7 @@ class terminal {
   [[nodiscard]] std::string styled(style as, std::string_view text) const;
 
   /// The same for text from a model: on a terminal, control characters other than line feed and tab become U+FFFD, so
-  /// that no model can command it.
+  /// that no model can command it; U+0080 to U+009F too. Precondition: no character is cut in two.
   [[nodiscard]] std::string shown(style as, std::string_view text) const;
 
   /// Writes the text as it is `shown`, and sends it off. Throws std::runtime_error if the stream takes no more.

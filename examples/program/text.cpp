@@ -29,6 +29,20 @@ std::string bar(double share, std::size_t width) {
   return result.append(parts[eighths % 8]);
 }
 
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'') {
+      result += "'\\''";
+    } else {
+      result += c;
+    }
+  }
+  return result += "'";
+}
+
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent) {
   std::string result, line(indent);
   while (!text.empty()) {

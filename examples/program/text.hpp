@@ -22,6 +22,9 @@ namespace program {
 /// A bar of share * width columns, in eighths of a column. Precondition: share >= 0.
 [[nodiscard]] std::string bar(double share, std::size_t width);
 
+/// The text as one word of a POSIX shell's command.
+[[nodiscard]] std::string shell_word(std::string_view text);
+
 /// The words in lines of at most `width` bytes, each behind the indent; a longer word has a line of its own.
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t width, std::string_view indent);
 

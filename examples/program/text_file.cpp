@@ -1,5 +1,7 @@
 #include "text_file.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -14,10 +16,10 @@ namespace program {
 std::string read_file(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
-    throw std::runtime_error(fmt::format("{}: expected a file with the prompt; this is a directory", path));
+    throw std::runtime_error(fmt::format("{}: expected a file; this is a directory", path));
   }
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error(fmt::format("{}: cannot be opened to read the prompt", path));
+  if (!file) throw std::runtime_error(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 

@@ -39,6 +39,7 @@ TEST_F(program, refuses_wrong_options) {
   expect_failure({"--gamma", ""}, 2, {"--gamma"});
   expect_failure({"--temp", "-1"}, 2, {"--temp", "'-1'"});
   expect_failure({"--temp", "nan"}, 2, {"--temp", "'nan'"});
+  expect_failure({"--temp", ""}, 2, {"--temp", "''"});
   expect_failure({"--temp", "inf"}, 2, {"--temp", "'inf'"});
   expect_failure({"--temp", "1e-7"}, 2, {"--temp", "'1e-7'"});
   expect_failure({"-n", "0"}, 2, {"--predict", "'0'"});
@@ -161,9 +162,15 @@ TEST_F(program, colours_only_what_a_terminal_shows) {
 }
 
 TEST_F(program, no_text_commands_the_terminal) {
-  const std::string shown = run_on_terminal(with(quick, {"-p", "a\x1b[31mb", "--no-color"}), nullptr);
+  const std::string shown = run_on_terminal(with(quick, {"-p",
+                                                         "a\x1b[31mb\xc2\x9b"
+                                                         "2Jc\xc2\xa0",
+                                                         "--no-color"}),
+                                            nullptr);
   EXPECT_EQ(shown.find('\x1b'), std::string::npos);
-  EXPECT_NE(shown.find("a\xef\xbf\xbd[31mb"), std::string::npos);
+  EXPECT_NE(shown.find("a\xef\xbf\xbd[31mb\xef\xbf\xbd"
+                       "2Jc\xc2\xa0"),
+            std::string::npos);
 }
 
 TEST_F(program, answers_in_json) {

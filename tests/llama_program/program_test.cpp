@@ -74,8 +74,19 @@ TEST_F(llama_program, refuses_wrong_options) {
   expect_failure({"-ngl", "some"}, 2, {"--gpu-layers", "'some'"});
   expect_failure({"-t", "0"}, 2, {"--threads", "'0'"});
   expect_failure({"-td", "0"}, 2, {"--threads-draft", "'0'"});
-  expect_failure({"--texts", "1"}, 2, {"--texts", "'1'"});
-  expect_failure({"--seconds", "0"}, 2, {"--seconds", "'0'"});
+  expect_failure({"--compare", "--texts", "1"}, 2, {"--texts", "'1'"});
+  expect_failure({"--doctor", "--seconds", "0"}, 2, {"--seconds", "'0'"});
+  expect_failure({"--texts", "5"}, 2, {"--texts", "--compare"});
+  expect_failure({"--seconds", "5"}, 2, {"--seconds", "--doctor"});
+  expect_failure({"--check"}, 2, {"--check", "--doctor"});
+  expect_failure({"--prompts", "none.jsonl"}, 2, {"--prompts", "--doctor"});
+  expect_failure({"--compare", "--stop", "x"}, 2, {"--stop", "--compare"});
+  expect_failure({"--doctor", "--trace"}, 2, {"--trace", "--doctor"});
+  expect_failure({"--doctor", "-n", "9"}, 2, {"--predict", "--doctor"});
+  expect_failure({"--doctor", "--gamma", "9"}, 2, {"--gamma", "--doctor"});
+  expect_failure({"--compare", "--gamma", "auto"}, 2, {"--gamma", "'auto'"});
+  // Of the method that is meant where there is no draft model.
+  expect_failure({"-m", target, "--doubt", "-1"}, 2, {"--doubt", "'-1'"});
   expect_failure({"--bogus"}, 2, {"--bogus"});
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include <llama_cpp/teacher_forcing.hpp>
@@ -59,20 +61,43 @@ TEST(teacher_forcing, sums_what_the_laws_say) {
       for (std::size_t t = 0; t < vocabulary; ++t) overlap += std::min(p[t], q[t]);
     }
     measurement::any_context target = chain_context(vocabulary), draft = chain_context(vocabulary, noise);
-    const llama::forced_text found = llama::force(target, draft, text, prompt_size, {.temperature = temperature}, top);
+    const llama::forced_text found = llama::force(target, draft, text, prompt_size, {.sampling = {temperature}}, top);
     EXPECT_EQ(found.positions, text.size() - prompt_size);
     EXPECT_NEAR(found.overlap, overlap, 1e-4) << top;
     EXPECT_NEAR(found.likeliest, likeliest, 1e-4) << top;
   }
 }
 
+TEST(teacher_forcing, asks_under_the_penalties_and_end_tokens_of_the_text) {
+  const std::vector<token_id> text = some_text(30);
+  constexpr std::size_t prompt_size = 3;
+  const specdec::generate_options how{
+      .sampling = {.frequency_penalty = 0.7, .penalty_window = 8}, .end_tokens = {5}, .min_tokens = 100};
+  const auto law_behind = [&](std::span<const token_id> before, double noise) {
+    std::vector<float> logits = logits_behind(before, vocabulary, noise);
+    for (const token_id token : before.last(std::min<std::size_t>(before.size(), 8))) {
+      logits[static_cast<std::size_t>(token)] -= 0.7F;
+    }
+    logits[5] = -std::numeric_limits<float>::infinity();
+    return softmax(logits, 1);
+  };
+  double overlap = 0;
+  for (std::size_t at = prompt_size; at < text.size(); ++at) {
+    const std::vector<double> p = law_behind(std::span(text).first(at), 0),
+                              q = law_behind(std::span(text).first(at), 3);
+    for (std::size_t t = 0; t < vocabulary; ++t) overlap += std::min(p[t], q[t]);
+  }
+  measurement::any_context target = chain_context(vocabulary), draft = chain_context(vocabulary, 3);
+  EXPECT_NEAR(llama::force(target, draft, text, prompt_size, how, 0).overlap, overlap, 1e-4);
+}
+
 TEST(teacher_forcing, equal_models_accept_everything_by_one_rule_only) {
   const std::vector<token_id> text = some_text(40);
   measurement::any_context target = chain_context(vocabulary), draft = chain_context(vocabulary);
-  const llama::forced_text found = llama::force(target, draft, text, 1, {.temperature = 1}, 0);
+  const llama::forced_text found = llama::force(target, draft, text, 1, {}, 0);
   EXPECT_NEAR(found.overlap, 39, 1e-4);
   EXPECT_LT(found.likeliest, 30);
-  const llama::forced_text greedy = llama::force(target, draft, text, 1, {.temperature = 0}, 64);
+  const llama::forced_text greedy = llama::force(target, draft, text, 1, {.sampling = {0}}, 64);
   EXPECT_EQ(greedy.overlap, 39);
   EXPECT_EQ(greedy.likeliest, 39);
 }

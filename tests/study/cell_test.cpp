@@ -125,6 +125,14 @@ TEST_F(Pictures, NameEveryMethod) {
   }
 }
 
+TEST_F(Pictures, TakeAnyNameOfATask) {
+  const std::string task = "it's `touch x` \"now\"\nplot";
+  for (const char* method : {"rejection", "prompt_lookup"}) all_[{method, 0, 1, task}] = all_[{method, 0, 1, "novel"}];
+  const auto drawn = pictures_of(all_, asked_, {task}, "float32", "150M");
+  ASSERT_FALSE(drawn.empty());
+  EXPECT_NE(drawn.front().commands.find("'{/:Bold it''s `touch x` \"now\" plot}'"), std::string::npos);
+}
+
 TEST_F(Pictures, LeaveOutWhatIsNotMeasured) {
   for (auto& [name, found] : all_) found.rounds.clear();
   const auto drawn = pictures();

@@ -113,6 +113,19 @@ TEST_F(Store, RefusesWhatIsNoStudy) {
   { const store kept(path_, settings_); }
   add("{\"method\": 3}\n");
   expect_refusal(settings_, {"expected a cell"});
+  const auto with = [&](const char* name, const json& value) {
+    std::filesystem::remove(path_);
+    { store(path_, settings_).append(cell_of(1)); }
+    json line = to_json(cell_of(2));
+    line[name] = value;
+    add(line.dump() + "\n");
+  };
+  with("accepted_at", json::array());
+  expect_refusal(settings_, {"accepted_at", "[]"});
+  with("evaluated_at", {0});
+  expect_refusal(settings_, {"evaluated_at", "[0]"});
+  with("timed", {{"rounds", {{1e15, 1, 1, 1, 1, 1}}}, {"parts", json::array()}});
+  expect_refusal(settings_, {"drafted tokens", "1000000000000000"});
 }
 
 TEST_F(Store, TellsWhatItCannotUse) {
