@@ -91,18 +91,10 @@ TEST(translated_cascade, is_lossless_in_contexts_of_every_size) {
   }
 }
 
-/// Leaves token 3 only, two places out of three: it takes three of the draft's tokens, whose rows never choose it.
-struct mostly_cab {
-  std::size_t place = 0;
-  [[nodiscard]] bool allows(token_id token) const { return place % 3 == 0 || token == 3; }
-  void fill(std::span<std::uint32_t> words) const { words[0] = place % 3 == 0 ? 0x1f : 0x8; }
-  void advance(token_id) { ++place; }
-  void rollback(std::size_t count) { place -= count; }
-};
-
 TEST(translated_cascade, drafting_ends_where_forced_tokens_fill_the_context) {
   testing::law_model target(5, laws::hashed(5, 6));
-  const specdec::generate_options options{.gamma = 16, .max_tokens = 40, .sampling = {0}, .mask = mostly_cab{}};
+  const specdec::generate_options options{
+      .gamma = 16, .max_tokens = 40, .sampling = {0}, .mask = pieces::leaves_cab{.often = true}};
   const auto alone = specdec::autoregressive_generate(target, prompt, options);
   for (std::size_t capacity = 3; capacity < 60; ++capacity) {
     specdec::translated model(pieces::bounded_model(6, laws::hashed(6, 7), capacity), pieces::partly_shared());

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <specdec/specdec.hpp>
@@ -65,6 +66,20 @@ inline const specdec::vocabulary_map& partly_shared() {
   static const specdec::vocabulary_map map(target_pieces, draft_pieces);
   return map;
 }
+
+/// Leaves only "cab" of `target_pieces` at two places out of three, or at one: no row of a draft over `draft_pieces`
+/// chooses it, and it takes three of the draft's tokens.
+struct leaves_cab {
+  bool often;
+  std::size_t place = 0;
+
+  [[nodiscard]] bool all() const { return (place % 3 == 0) == often; }
+  [[nodiscard]] bool allows(token_id token) const { return all() || token == 3; }
+  void fill(std::span<std::uint32_t> words) const { words[0] = all() ? 0x1f : 0x8; }
+  void advance(token_id) { ++place; }
+  void rollback(std::size_t count) { place -= count; }
+  [[nodiscard]] token_id forced() const { return all() ? -1 : 3; }
+};
 
 /// A model whose law is written down, which holds so many tokens, and refuses more.
 template <class Law>

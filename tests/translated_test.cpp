@@ -201,29 +201,10 @@ TEST(translated, drafting_stops_where_the_drafts_context_ends) {
   }
 }
 
-/// Leaves token 3 only, two places out of three: the draft's rows never do, and it takes three of the draft's tokens.
-struct mostly_cab {
-  std::size_t place = 0;
-  [[nodiscard]] bool allows(token_id token) const { return place % 3 == 0 || token == 3; }
-  void fill(std::span<std::uint32_t> words) const { words[0] = place % 3 == 0 ? 0x1f : 0x8; }
-  void advance(token_id) { ++place; }
-  void rollback(std::size_t count) { place -= count; }
-  [[nodiscard]] token_id forced() const { return place % 3 == 0 ? -1 : 3; }
-};
-
-/// The same at every third place only.
-struct seldom_cab {
-  std::size_t place = 0;
-  [[nodiscard]] bool allows(token_id token) const { return place % 3 != 0 || token == 3; }
-  void fill(std::span<std::uint32_t> words) const { words[0] = place % 3 != 0 ? 0x1f : 0x8; }
-  void advance(token_id) { ++place; }
-  void rollback(std::size_t count) { place -= count; }
-  [[nodiscard]] token_id forced() const { return place % 3 != 0 ? -1 : 3; }
-};
-
 TEST(translated, drafting_stops_where_forced_tokens_fill_the_drafts_context) {
   testing::law_model target(5, laws::hashed(5, 6));
-  for (const specdec::any_mask& mask : {specdec::any_mask(mostly_cab{}), specdec::any_mask(seldom_cab{})}) {
+  for (const specdec::any_mask& mask :
+       {specdec::any_mask(pieces::leaves_cab{.often = true}), specdec::any_mask(pieces::leaves_cab{.often = false})}) {
     const generate_options options{.gamma = 16, .max_tokens = 40, .sampling = {0}, .mask = mask};
     const auto alone = specdec::autoregressive_generate(target, prompt, options);
     for (std::size_t capacity = 3; capacity < 60; ++capacity) {

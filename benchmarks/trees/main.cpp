@@ -113,9 +113,8 @@ std::string speed_table(const options& asked, std::span<const study::tokens> tex
   std::vector<double> milliseconds;
   for (const std::size_t size : sizes) milliseconds.push_back(1e3 * costs->target[size - 1]);
   std::string table = fmt::format(
-      "\nSpeed over plain decoding, float32, ballast to {:.0f}M parameters; a call for {} tokens costs {:.1f} ms, a "
-      "level "
-      "of drafting {:.1f} ms\n{:<24} {:>9} {:>9}\n",
+      "\nSpeed over plain decoding, float32, ballast to {:.0f}M parameters; a call for {} tokens costs {:.1f} ms, "
+      "a level of drafting {:.1f} ms\n{:<24} {:>9} {:>9}\n",
       static_cast<double>(asked.ballast) / 1e6, fmt::join(sizes, ", "), fmt::join(milliseconds, ", "),
       1e3 * costs->draft_level, "shape", "predicted", "measured");
   const auto line = [&](const std::string& name, const tree_shape& shape) {

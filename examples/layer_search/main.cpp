@@ -184,8 +184,7 @@ void run(const options& asked) {
   finding result{std::filesystem::path(asked.model).filename().string(), skip, speed};
   fmt::print("{} leaves out {} of {} blocks: {}\n", result.model, skip.skipped_blocks(), 2 * skip.layer_count(),
              described(skip));
-  comparison found;
-  if (!interruption::stop_requested()) found = meter.compare(prompts.comparison, skip, repetitions);
+  const comparison found = meter.compare(prompts.comparison, skip, repetitions);
   if (interruption::stop_requested()) {
     fmt::print("interrupted: the best so far, not compared with plain generation\n");
   } else {

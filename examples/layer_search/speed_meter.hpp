@@ -35,7 +35,8 @@ class speed_meter {
   /// other programs only ever slow one down. NaN if the user interrupts.
   [[nodiscard]] double tokens_per_second(std::span<const prompt> prompts, const specdec::layer_skip& skip);
 
-  /// Plain and self-speculative generation by turns, `repetitions` times. Precondition: repetitions >= 1.
+  /// Plain and self-speculative generation by turns, `repetitions` times. Says nothing if the user interrupts.
+  /// Precondition: repetitions >= 1.
   [[nodiscard]] comparison compare(std::span<const prompt> prompts, const specdec::layer_skip& skip,
                                    std::size_t repetitions);
 

@@ -242,6 +242,9 @@ struct draft_request {
 /// Storage is kept across rounds, so that a draft allocates only until it has once been as large as it gets.
 class draft {
  public:
+  /// How many nodes of one depth a draft can have.
+  static constexpr std::size_t most_beside = std::size_t{1} << 16;
+
   /// Empties the draft and takes the keys of its random decisions from the request.
   void begin(const draft_request& request) noexcept {
     tokens_.clear();
@@ -272,8 +275,8 @@ class draft {
   /// Whether the token then stays must not depend on which token it is: dropping unlikely draws changes the law that
   /// is emitted. Decide before drawing. What was drafted before may decide anything, q too.
   ///
-  /// Preconditions: `parent` is in the draft; q is no view of this draft's own storage; no more than 65536 nodes have
-  /// one depth.
+  /// Preconditions: `parent` is in the draft; q is no view of this draft's own storage; no more than `most_beside` nodes
+  /// have one depth.
   template <Chance C>
   node_id extend(node_id parent, const proposal& q, C& chance) {
     return add_child(parent, store(q), chance, false);
@@ -434,7 +437,7 @@ class draft {
     SPECDEC_ASSERT(parent <= size());
     const std::size_t child_depth = depth(parent) + 1;
     if (width_.size() < child_depth) width_.push_back(0);
-    SPECDEC_ASSERT(width_[child_depth - 1] <= 0xFFFF);
+    SPECDEC_ASSERT(width_[child_depth - 1] < most_beside);
     const auto lane = static_cast<std::uint16_t>(width_[child_depth - 1]++);
     nodes_.push_back({.parent = parent, .depth = static_cast<std::uint32_t>(child_depth), .lane = lane, .law = law});
     const auto child = static_cast<node_id>(nodes_.size());

@@ -19,6 +19,10 @@ namespace specdec::inline SPECDEC_ABI {
 /// The most tokens that room is made for ahead of time; a user may ask for endless text.
 inline constexpr std::size_t reserve_at_most = std::size_t{1} << 16;
 
+/// The most drafted tokens that room is made for ahead of time where each comes with a law: a policy may set no bound,
+/// and end drafts by what it sees.
+inline constexpr std::size_t laws_reserved_at_most = 256;
+
 /// The length of the longest prefix that two texts share. O(n).
 [[nodiscard]] inline std::size_t shared_prefix(std::span<const token_id> a, std::span<const token_id> b) noexcept {
   const std::size_t most = std::min(a.size(), b.size());

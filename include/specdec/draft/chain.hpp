@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
 #include "draft_law.hpp"
@@ -75,7 +76,7 @@ class chain_drafting {
     done_ = goal_ == 0;
     if (done_) return false;
     follow(*request.target_law);
-    const std::size_t expected = std::min(goal_, most_expected);
+    const std::size_t expected = std::min(goal_, laws_reserved_at_most);
     answer.reserve(expected, expected * kept_.size());
     // The last committed token is always fed again: its row is the law of the first drafted token.
     held_ = std::min(held, request.context.size() - 1);
@@ -133,8 +134,6 @@ class chain_drafting {
  private:
   /// Whether the policy looks at laws.
   static constexpr bool judges = EndsBeforeToken<Policy> || EndsBeforeEntropy<Policy> || EndsBehindToken<Policy>;
-  /// The most tokens that room is made for ahead of time: a policy may set no bound, and end drafts by what it sees.
-  static constexpr std::size_t most_expected = 256;
 
   [[nodiscard]] text_so_far text() const noexcept {
     return {request_.context, answer_->tokens(), request_.prompt_size};

@@ -69,7 +69,7 @@ class dynamic_tree_drafter {
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
     const std::size_t depth = std::min(options_.depth, request.max_depth);
-    const std::size_t nodes = std::min({options_.nodes, request.max_nodes, most_nodes});
+    const std::size_t nodes = std::min({options_.nodes, request.max_nodes, draft::most_beside});
     const std::size_t room = model_.room(request);
     if (depth == 0 || nodes == 0 || room == 0) return;
     reserve(depth);
@@ -95,9 +95,6 @@ class dynamic_tree_drafter {
   }
 
  private:
-  /// What a draft may have side by side.
-  static constexpr std::size_t most_nodes = std::size_t{1} << 16;
-
   /// A token that was found, whether it is drafted or not; entry 0 is the root.
   struct candidate_node {
     std::size_t parent;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../message.hpp"
@@ -179,7 +180,7 @@ class ngram_drafter {
     const law& target = *request.target_law;
     const bool greedy = target.params().temperature == 0;
     const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes});
-    const std::size_t room = std::min(goal, most_expected);
+    const std::size_t room = std::min(goal, laws_reserved_at_most);
     answer.reserve(room, greedy ? 0 : room * table_->width());
     token_id last = request.context.back();
     for (node_id tip = root; answer.depth(tip) < goal && (tip == root || !target.ends().ends(last));) {
@@ -196,9 +197,6 @@ class ngram_drafter {
   }
 
  private:
-  /// The most tokens that room is made for ahead of time.
-  static constexpr std::size_t most_expected = 256;
-
   const ngram_table* table_;
   Policy policy_;
 };

@@ -95,15 +95,13 @@ class tree_shape {
     for (const node_id parent : parents_) {
       const std::size_t depth = depth_of(parent) + 1;
       width = depths_.empty() || depth > depths_.back() ? 1 : width + 1;
-      if (width > most_beside) {
-        raise<std::invalid_argument>("specdec: expected a tree of at most " + std::to_string(most_beside) +
+      if (width > draft::most_beside) {
+        raise<std::invalid_argument>("specdec: expected a tree of at most " + std::to_string(draft::most_beside) +
                                      " nodes of one depth; got more at depth " + std::to_string(depth));
       }
       depths_.push_back(depth);
     }
   }
-
-  static constexpr std::size_t most_beside = 65536;
 
   std::vector<node_id> parents_;
   std::vector<std::size_t> depths_;
