@@ -498,6 +498,85 @@ TEST(filters, cut_large_vocabularies_where_a_full_sort_does) {
   }
 }
 
+/// What top-p should keep of a row, up to the rounding of sums in float: no fewer tokens than reach the share, and none
+/// behind the first that does.
+void expect_shortest_head(const std::vector<float>& logits, const sampling_params& settings, const std::string& what) {
+  law pipeline(logits.size(), settings);
+  const auto p = pipeline.of(logits_row<float>(logits.data(), logits.size()));
+  std::vector<float> kept;
+  for (std::size_t t = 0; t < logits.size(); ++t) {
+    if (p.log_probability(static_cast<token_id>(t)) > -static_cast<double>(infinity)) kept.push_back(logits[t]);
+  }
+  ASSERT_FALSE(kept.empty()) << what;
+  const double temperature = settings.order == specdec::filter_order::llama_cpp ? 1 : settings.temperature;
+  const float maximum = *std::max_element(logits.begin(), logits.end());
+  const auto mass_of = [&](const std::vector<float>& of) {
+    long double mass = 0;
+    for (const float x : of) mass += std::exp((static_cast<long double>(x) - maximum) / temperature);
+    return mass;
+  };
+  const long double total = mass_of(logits);
+  const long double reached = mass_of(kept) / total;
+  const long double before = reached - mass_of({*std::min_element(kept.begin(), kept.end())}) / total;
+  constexpr long double rounding = 2e-6L;
+  EXPECT_GT(reached, settings.top_p - rounding) << what << ": too few tokens, " << kept.size();
+  EXPECT_LT(before, settings.top_p + rounding) << what << ": too many tokens, " << kept.size();
+}
+
+TEST(filters, keep_what_a_share_just_below_one_needs) {
+  for (const double share : {0.9999, 0.999999, 0.9999999, 1 - 0x1p-53}) {
+    for (const std::size_t size : {3U, 100U, 1000U, 4000U, 9000U}) {
+      for (int step = 1; step <= 40; ++step) {
+        std::vector<float> logits(size, static_cast<float>(step) * -1e-4F);
+        logits[0] = 0;
+        expect_shortest_head(logits, {.top_p = share}, std::to_string(size) + " tokens, step " + std::to_string(step));
+      }
+    }
+  }
+}
+
+TEST(filters, weigh_a_flat_row_of_262144_tokens) {
+  constexpr std::size_t size = 262144;
+  std::vector<float> logits(size, std::log(0.9995F));
+  logits[size / 2] = 0;
+  expect_shortest_head(logits, {.top_p = 0.9998}, "flat");
+  std::fill(logits.end() - 100000, logits.end(), -50.0F);
+  expect_shortest_head(logits, {.temperature = 100, .top_p = 0.9999, .order = specdec::filter_order::llama_cpp},
+                       "flat, with a tail");
+}
+
+TEST(filters, end_between_a_group_and_the_rest) {
+  // The rest is where the sample does not look, so that the cutoff is sought in a bracket without a token.
+  constexpr std::size_t size = 8192;
+  std::mt19937 engine(1);
+  for (int trial = 0; trial < 10; ++trial) {
+    std::vector<float> logits(size);
+    long double mass[2] = {};
+    for (std::size_t i = 0; i < size; ++i) {
+      const bool sampled = i % 1024 / 32 == i / 1024 * 7 % 32;
+      const bool in_rest = !sampled && engine() % 5 < 2;
+      logits[i] = i == 0 ? 0 : in_rest ? -1.5F : -0.02F * static_cast<float>(engine() >> 8) * 0x1p-24F;
+      mass[in_rest ? 1 : 0] += std::exp(static_cast<long double>(logits[i]));
+    }
+    const auto share = static_cast<double>(mass[0] / (mass[0] + mass[1]));
+    for (int step = -30; step <= 30; ++step) {
+      expect_shortest_head(logits, {.top_p = share * (1 + step * 2e-8)}, "trial " + std::to_string(trial));
+    }
+  }
+}
+
+TEST(filters, drop_a_tail_that_a_share_just_below_one_can_do_without) {
+  // 300 of the first tokens have all the mass but 1e-13; at a high temperature the others would have most of it.
+  for (const std::size_t size : {500U, 9000U, 100000U}) {
+    std::vector<float> logits(size, -50.0F);
+    for (std::size_t i = 0; i < 300; ++i) logits[i] = static_cast<float>(i % 7) * -0.01F;
+    law pipeline(size, {.temperature = 100, .top_p = 1 - 1e-9, .order = specdec::filter_order::llama_cpp});
+    const auto p = pipeline.of(logits_row<float>(logits.data(), size));
+    EXPECT_GT(p.probability(299), 0) << size;
+    EXPECT_EQ(p.probability(300), 0) << size;
+  }
+}
+
 TEST(filters, honour_masks_and_edits_as_if_the_row_were_so) {
   constexpr std::size_t size = 5000;
   const auto logits = logits_of(kind::ties, size, 21);

@@ -237,6 +237,21 @@ TEST(mask, is_never_broken_and_says_so_where_nothing_is_left) {
 }
 
 // The rejection rule needs the whole mask only where the unmasked law does not settle it.
+TEST(mask, that_leaves_nothing_of_a_row_says_what_is_wrong_with_the_row) {
+  constexpr float nothing = -std::numeric_limits<float>::infinity();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  specdec::law pipeline(3, {});
+  const auto fault = [&](const std::vector<float>& logits) {
+    const any_mask mask = function_mask([](text_view) { return std::vector<bool>{false, true, false}; });
+    specdec::mask_follower follower(mask);
+    return pipeline.of(specdec::logits_row<float>(logits.data(), 3), {}, &follower).fault();
+  };
+  EXPECT_EQ(fault({nan, 0, 0}), specdec::row_fault::none);
+  EXPECT_EQ(fault({nan, nothing, 0}), specdec::row_fault::nothing_allowed);
+  EXPECT_EQ(fault({nan, nothing, nothing}), specdec::row_fault::nan);
+  EXPECT_EQ(fault({nothing, nothing, nothing}), specdec::row_fault::all_negative_infinity);
+}
+
 TEST(mask, need_not_be_filled_where_a_drafted_token_is_accepted) {
   const auto law = laws::hashed(6, 21, 0.8);
   testing::law_model target(6, law);

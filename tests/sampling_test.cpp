@@ -197,6 +197,26 @@ TEST(sampling, a_bias_beyond_float_forces_its_token) {
   EXPECT_EQ(p.probability(0), 0.0);
 }
 
+TEST(sampling, penalties_beyond_any_number_are_no_fault_of_the_row) {
+  const std::vector<float> logits{5, 1, 0};
+  const std::vector<token_id> text{0, 0};
+  const auto probability_of_0 = [&](const sampling_params& params) {
+    law pipeline(3, params);
+    const auto p = pipeline.of(logits_row<float>(logits.data(), 3), {text, {}, 0});
+    EXPECT_EQ(p.fault(), specdec::row_fault::none) << describe(params);
+    return p.valid() ? p.probability(0) : -1;
+  };
+  EXPECT_EQ(probability_of_0({.repetition_penalty = 1e-308, .bias = {{0, -infinity}}}), 0);
+  EXPECT_EQ(probability_of_0({.frequency_penalty = -1e308, .bias = {{0, -infinity}}}), 0);
+  EXPECT_EQ(probability_of_0({.bias = {{0, 1e308}, {0, -infinity}, {0, 1e308}}}), 0);
+  for (const sampling_params& params :
+       std::vector<sampling_params>{{.repetition_penalty = 1e-308, .frequency_penalty = 1e308},
+                                    {.frequency_penalty = 1e308, .bias = {{0, 1e308}, {0, 1e308}}},
+                                    {.frequency_penalty = 1e308, .presence_penalty = -1.7e308, .bias = {{0, -3e307}}}}) {
+    EXPECT_GE(probability_of_0(params), 0);
+  }
+}
+
 TEST(sampling, extremes_of_temperature_and_min_p_hold_in_float) {
   const std::vector<float> logits{0, -95, -1, 0};
   // 1e-300 is below the smallest float, but the law it cuts is not.

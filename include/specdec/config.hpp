@@ -27,6 +27,10 @@
 #error "specdec: -fassociative-math and -freciprocal-math change what is sampled; compile without them"
 #endif
 
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2 || __FLT_EVAL_METHOD__ < 0)
+#error "specdec: floating-point arithmetic in more digits than its types have (-mfpmath=387) changes what is sampled"
+#endif
+
 #if defined(__AVX512F__)
 #define SPECDEC_ABI_VECTORS _avx512
 #elif defined(__AVX2__) && defined(__FMA__)

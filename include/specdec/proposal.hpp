@@ -275,8 +275,8 @@ class draft {
   /// Whether the token then stays must not depend on which token it is: dropping unlikely draws changes the law that
   /// is emitted. Decide before drawing. What was drafted before may decide anything, q too.
   ///
-  /// Preconditions: `parent` is in the draft; q is no view of this draft's own storage; no more than `most_beside` nodes
-  /// have one depth.
+  /// Preconditions: `parent` is in the draft; q is no view of this draft's own storage; no more than `most_beside`
+  /// nodes have one depth.
   template <Chance C>
   node_id extend(node_id parent, const proposal& q, C& chance) {
     return add_child(parent, store(q), chance, false);
@@ -293,9 +293,9 @@ class draft {
   }
 
   /// Draws `count` different tokens from q, without replacement, and appends them as children of `parent`: each is
-  /// drawn from what the ones before leave of q, renormalised. Returns how many there are, fewer if q has not so many
-  /// that are possible. O(count * size of q), time and memory. Preconditions: as for `extend`; `parent` has no child
-  /// yet.
+  /// drawn from what the ones before leave of q, renormalised. Returns how many there are, fewer if nothing is left of
+  /// q, or too little to be a law. O(count * size of q), time and memory. Preconditions: as for `extend`; `parent` has
+  /// no child yet.
   template <Chance C>
   std::size_t extend_distinctly(node_id parent, std::size_t count, const proposal& q, C& chance) {
     SPECDEC_ASSERT(first_child(parent) == no_node);

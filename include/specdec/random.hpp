@@ -141,7 +141,9 @@ class race_noise {
     const double v = static_cast<double>(upper_bits) * 0x1p-32 + rest * 0x1p-64;
     if (v > 0x1p-10) return -logarithm(1 - (v < below_one ? v : below_one));
     // 1 - v would round away what tells small ones apart.
-    return v * (1 + v * (1.0 / 2 + v * (1.0 / 3 + v * (1.0 / 4 + v * (1.0 / 5 + v * (1.0 / 6))))));
+    double series = 1.0 / 6;
+    for (int n = 5; n > 0; --n) series = 1.0 / n + product(v, series);
+    return v * series;
   }
 
  private:

@@ -33,7 +33,7 @@ namespace specdec::inline SPECDEC_ABI::theory {
 }
 
 /// Tokens per target call, (1 - alpha^(gamma+1)) / (1 - alpha), if tokens are accepted independently.
-/// Source: equation 1. Precondition: 0 <= alpha <= 1.
+/// Source: equation 1. O(gamma). Precondition: 0 <= alpha <= 1.
 [[nodiscard]] inline double expected_tokens(double alpha, std::size_t gamma) noexcept {
   double sum = 0;
   double power = 1;
@@ -62,6 +62,7 @@ namespace specdec::inline SPECDEC_ABI::theory {
 }
 
 /// The gamma in 0 .. max_gamma with the greatest `speedup`; the smallest of equals. 0 means: do not speculate.
+/// O(max_gamma^2).
 [[nodiscard]] inline std::size_t best_gamma(double alpha, double c, std::size_t max_gamma = 64) noexcept {
   std::size_t best = 0;
   for (std::size_t gamma = 1; gamma <= max_gamma; ++gamma) {

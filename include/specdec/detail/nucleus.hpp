@@ -109,6 +109,102 @@ inline bracket<arithmetic<T>> guess_cutoff(const edited_row<T>& row, const row_s
   return range;
 }
 
+/// A row that was split at a bracket. The logits within, their weights and cells are in the memory, by id.
+struct bracketed_row {
+  double above = 0;  ///< the mass of what is more probable
+  double within = 0;
+  std::size_t count = 0;  ///< tokens within
+};
+
+/// Fills the histogram of what is within a bracket: cells of equal width, the last one for all that has no mass, too.
+/// Returns the mass.
+template <class Real>
+inline double fill_cells(const bracket<Real>& range, std::size_t count, Real maximum, Real scale,
+                         filter_memory<Real>& memory) {
+  const Real bottom = std::max(range.lower, maximum - Real{126} / scale);
+  const Real per_logit = static_cast<Real>(cell_count) / std::max(range.upper - bottom, Real{1} / scale / 1024);
+  std::fill(memory.cells.begin(), memory.cells.end(), 0.0);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Real distance = (range.upper - memory.logits[i]) * per_logit;
+    constexpr auto last = static_cast<Real>(cell_count - 1);
+    memory.cell_of[i] = static_cast<std::uint16_t>(distance < last ? distance : last);
+    memory.cells[memory.cell_of[i]] += static_cast<double>(memory.weights[i]);
+  }
+  double mass = 0;
+  for (const double cell : memory.cells) mass += cell;
+  return mass;
+}
+
+/// Splits a row at a bracket, after `study` has left every token's weight in `memory.row_weights`. Leaves the mass of
+/// what is above in `blocks`, and in `memory.ends` where the tokens of each block end among those within.
+template <class T>
+inline bracketed_row split(const edited_row<T>& row, const bracket<arithmetic<T>>& range, arithmetic<T> maximum,
+                           arithmetic<T> scale, std::span<block_mass> blocks, filter_memory<arithmetic<T>>& memory) {
+  using Real = arithmetic<T>;
+  bracketed_row parts;
+  const auto select = [&](std::size_t b, const auto& picked) {
+    const Real share_of_block = weight(static_cast<Real>(blocks[b].maximum), maximum, scale);
+    blocks[b].sum = rounded(static_cast<double>(picked.mass) * static_cast<double>(share_of_block));
+    parts.above += blocks[b].sum;
+    parts.count += picked.count;
+    memory.ends[b] = parts.count;
+  };
+  for_each_run(
+      row,
+      [&](std::size_t begin, std::size_t size) {
+        for (const std::size_t end = begin + size; begin < end; begin += block_size) {
+          select(begin / block_size,
+                 kernels_for<T>().select_between(row.row.data() + begin, memory.row_weights.data() + begin, block_size,
+                                                 range.lower, range.upper, memory.logits.data() + parts.count));
+        }
+      },
+      [&](std::size_t begin, const block<Real>& logits) {
+        select(begin / block_size,
+               kernels_for<Real>().select_between(logits.values, memory.row_weights.data() + begin, padded(logits.size),
+                                                  range.lower, range.upper, memory.logits.data() + parts.count));
+      });
+  constexpr Real infinity = std::numeric_limits<Real>::infinity();
+  std::fill_n(memory.logits.begin() + static_cast<std::ptrdiff_t>(parts.count), padded(parts.count) - parts.count,
+              -infinity);
+  kernels_for<Real>().weights(memory.logits.data(), padded(parts.count), -infinity, maximum, scale,
+                              memory.weights.data());
+  parts.within = fill_cells(range, parts.count, maximum, scale, memory);
+  return parts;
+}
+
+/// The least probable token of the shortest head with a mass of `goal`, if that ends within the bracket: its place in
+/// `memory.candidates`, which are then the tokens of its cell, sorted; for ids they have their places in the bracket,
+/// which have the same order. Leaves no candidates if what is above is head enough. A token without mass is never the
+/// last, however sums were rounded.
+template <class Real>
+inline std::size_t find_last_kept(const bracketed_row& parts, double goal, filter_memory<Real>& memory) {
+  double above = parts.above;
+  std::size_t crossing = cell_count;
+  for (std::size_t cell = 0; cell < cell_count; ++cell) {
+    const double reached = crossing < cell_count ? above + memory.cells[crossing] : above;
+    if (reached >= goal) break;
+    if (!(memory.cells[cell] > 0)) continue;
+    above = reached;
+    crossing = cell;
+  }
+  memory.count = 0;
+  for (std::size_t i = 0; i < parts.count; ++i) {
+    if (memory.cell_of[i] != crossing) continue;
+    memory.candidates[memory.count++] = {memory.logits[i], static_cast<token_id>(i)};
+  }
+  const std::span<candidate<Real>> tokens(memory.candidates.data(), memory.count);
+  std::sort(tokens.begin(), tokens.end());
+  const auto mass = [&](std::size_t i) {
+    return static_cast<double>(memory.weights[static_cast<std::size_t>(tokens[i].id)]);
+  };
+  std::size_t at = 0;
+  for (; at + 1 < tokens.size() && mass(at + 1) > 0; ++at) {
+    above += mass(at);
+    if (above >= goal) break;
+  }
+  return at;
+}
+
 /// The shortest head of the vocabulary whose share of the row's mass reaches `share`, 0 < share < 1, after `study` has
 /// left every token's weight in `memory.row_weights`. Leaves the sums of what is kept in `blocks` and in `found.total`.
 template <class T>
@@ -124,90 +220,32 @@ inline cutoff<arithmetic<T>> cutoff_at_mass(const edited_row<T>& row, row_summar
   memory.cells.resize(cell_count);
   memory.cell_of.resize(std::max(memory.cell_of.size(), row.size()));
 
-  const double goal = rounded(share * found.total);
+  double goal = rounded(share * found.total);
   bracket<Real> range = guess_cutoff(row, found, scale, goal, memory);
-  double above = 0;
-  double within = 0;
-  std::size_t count = 0;
-  for (bool guessed = true;; guessed = false) {
-    above = 0;
-    count = 0;
-    const auto select = [&](std::size_t b, const auto& picked) {
-      const Real share_of_block = weight(static_cast<Real>(blocks[b].maximum), found.maximum, scale);
-      blocks[b].sum = rounded(static_cast<double>(picked.mass) * static_cast<double>(share_of_block));
-      above += blocks[b].sum;
-      count += picked.count;
-      memory.ends[b] = count;
-    };
-    for_each_run(
-        row,
-        [&](std::size_t begin, std::size_t size) {
-          for (const std::size_t end = begin + size; begin < end; begin += block_size) {
-            select(begin / block_size,
-                   kernels_for<T>().select_between(row.row.data() + begin, memory.row_weights.data() + begin,
-                                                   block_size, range.lower, range.upper, memory.logits.data() + count));
-          }
-        },
-        [&](std::size_t begin, const block<Real>& logits) {
-          select(begin / block_size, kernels_for<Real>().select_between(
-                                         logits.values, memory.row_weights.data() + begin, padded(logits.size),
-                                         range.lower, range.upper, memory.logits.data() + count));
-        });
-    std::fill_n(memory.logits.begin() + static_cast<std::ptrdiff_t>(count), padded(count) - count, -infinity);
-    kernels_for<Real>().weights(memory.logits.data(), padded(count), -infinity, found.maximum, scale,
-                                memory.weights.data());
-    within = static_cast<double>(kernels_for<Real>().sum(memory.weights.data(), padded(count)));
-    if (!guessed) break;
-    if (above >= goal && range.upper < found.maximum) {
-      range = {range.upper, found.maximum};
-    } else if (above + within < goal && range.lower > -infinity) {
-      range = {-infinity, range.lower};
-    } else {
-      break;
-    }
+  bracketed_row parts = split(row, range, found.maximum, scale, blocks, memory);
+  if (parts.above >= goal && range.upper < found.maximum) {
+    range = {range.upper, found.maximum};
+    parts = split(row, range, found.maximum, scale, blocks, memory);
+  } else if (parts.above + parts.within < goal && range.lower > -infinity) {
+    range = {-infinity, range.lower};
+    parts = split(row, range, found.maximum, scale, blocks, memory);
   }
+  // Then all mass is in sight, and a share near 1 is one of the very sums that are compared with it: the rounding of
+  // others, small as it is, would keep or drop the whole tail.
+  if (range.lower == -infinity) goal = rounded(share * (parts.above + parts.within));
 
-  // The cell of the bracket in which the goal is reached.
-  const Real bottom = std::max(range.lower, found.maximum - Real{126} / scale);
-  const Real per_logit = static_cast<Real>(cell_count) / std::max(range.upper - bottom, Real{1} / scale / 1024);
-  const auto cell_of = [&](Real x) {
-    const Real distance = (range.upper - x) * per_logit;
-    constexpr auto last = static_cast<Real>(cell_count - 1);
-    return static_cast<std::uint16_t>(distance < last ? distance : last);
-  };
-  std::fill(memory.cells.begin(), memory.cells.end(), 0.0);
-  for (std::size_t i = 0; i < count; ++i) {
-    memory.cell_of[i] = cell_of(memory.logits[i]);
-    memory.cells[memory.cell_of[i]] += static_cast<double>(memory.weights[i]);
-  }
-  std::size_t crossing = 0;
-  while (crossing + 1 < cell_count && above + memory.cells[crossing] < goal) above += memory.cells[crossing++];
-  // Rounding may have left the goal beyond the last of them.
-  while (crossing > 0 && !(memory.cells[crossing] > 0)) --crossing;
-
-  // Positions in the bracket stand in for ids: they have the same order.
-  memory.count = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (memory.cell_of[i] != crossing) continue;
-    memory.candidates[memory.count++] = {memory.logits[i], static_cast<token_id>(i)};
-  }
-  const std::span<candidate<Real>> ties(memory.candidates.data(), memory.count);
-  std::sort(ties.begin(), ties.end());
-  std::size_t at = 0;
-  for (; at + 1 < ties.size(); ++at) {
-    above += static_cast<double>(memory.weights[static_cast<std::size_t>(ties[at].id)]);
-    if (above >= goal) break;
-  }
-  cutoff<Real> kept{range.lower};
-  auto last_position = static_cast<token_id>(count);
-  if (!ties.empty()) {
-    kept.logit = ties[at].logit;
-    last_position = ties[at].id;
+  const std::size_t at = find_last_kept(parts, goal, memory);
+  const std::span<const candidate<Real>> tokens(memory.candidates.data(), memory.count);
+  cutoff<Real> kept{range.upper, -1};
+  std::size_t at_cutoff = 0;
+  bool tied = false;
+  if (!tokens.empty()) {
+    kept = {tokens[at].logit};
+    tied = at + 1 < tokens.size() && tokens[at + 1].logit == kept.logit;
+    at_cutoff = tied ? static_cast<std::size_t>(tokens[at].id) + 1 : parts.count;
   }
 
   // What is kept of each block; and the id of the last token that is, if not all at the cutoff are.
-  const bool tied = at + 1 < ties.size() && ties[at + 1].logit == kept.logit;
-  const std::size_t at_cutoff = tied ? static_cast<std::size_t>(last_position) + 1 : count;
   found.total = 0;
   std::size_t position = 0;
   for (std::size_t b = 0; b < blocks.size(); ++b) {
@@ -221,10 +259,9 @@ inline cutoff<arithmetic<T>> cutoff_at_mass(const edited_row<T>& row, row_summar
     }
     blocks[b].sum += sum;
     found.total += blocks[b].sum;
-    if (tied && static_cast<std::size_t>(last_position) >= first &&
-        static_cast<std::size_t>(last_position) < position) {
+    if (tied && at_cutoff > first && at_cutoff <= position) {
       auto equal = std::count(memory.logits.begin() + static_cast<std::ptrdiff_t>(first),
-                              memory.logits.begin() + last_position + 1, kept.logit);
+                              memory.logits.begin() + static_cast<std::ptrdiff_t>(at_cutoff), kept.logit);
       std::size_t i = b * block_size;
       for (; equal > 0; ++i) equal -= row[i] == kept.logit ? 1 : 0;
       kept.last = static_cast<token_id>(i - 1);

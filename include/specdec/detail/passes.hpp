@@ -265,7 +265,7 @@ struct passes {
     if constexpr (Width == 32 && sizeof(Real) == sizeof(float)) {
       const auto within = (v > reals{} + lower) & (v <= reals{} + upper);
       unsigned chosen;
-      asm("vmovmskps %1, %0" : "=r"(chosen) : "x"(within));
+      asm("{vmovmskps %1, %0|vmovmskps %0, %1}" : "=r"(chosen) : "x"(within));
       if (chosen == 0) return;
       Real numbers[step];
       std::memcpy(numbers, &v, sizeof v);

@@ -94,7 +94,7 @@ class distribution {
     return weight(token) / summary_.total;
   }
 
-  /// ln p(token); -inf if it cannot be drawn. Accurate also where p itself has underflowed. O(1).
+  /// ln p(token); -inf if mask or filters exclude it. Accurate also where p itself has underflowed. O(1).
   [[nodiscard]] double log_probability(token_id token) const noexcept {
     constexpr double impossible = -std::numeric_limits<double>::infinity();
     if (greedy()) return token == mode() ? 0.0 : impossible;
@@ -170,8 +170,8 @@ class distribution {
     return proposal::sparse(vocab_size(), {ids.data(), kept}, {weights.data(), kept});
   }
 
-  /// The most probable tokens that can be drawn, most probable first, of equal ones the lower id; at most ids.size().
-  /// Returns how many there are. O(V + k log k) in practice; O(1) for none, or when greedy.
+  /// The most probable tokens that mask and filters leave, most probable first, of equal ones the lower id; at most
+  /// ids.size(). Returns how many there are. O(V + k log k) in practice; O(1) for none, or when greedy.
   [[nodiscard]] std::size_t most_probable(std::span<token_id> ids) const noexcept {
     if (ids.empty()) return 0;
     if (greedy()) return ids[0] = mode(), 1;

@@ -309,19 +309,23 @@ class law {
     if (studied.has_nan) {
       found.fault = row_fault::nan;
     } else if (studied.highest < 0) {
-      found.fault = has_possible_token(row) ? row_fault::nothing_allowed : row_fault::all_negative_infinity;
+      found.fault = without_choice(row);
     } else if (studied.maximum == std::numeric_limits<arithmetic<T>>::infinity()) {
       found.fault = row_fault::positive_infinity;
     }
     found.known = true;
   }
 
+  /// What is wrong where no token is left: the row, or what the parameters and the mask take from it.
   template <class T>
-  [[nodiscard]] static bool has_possible_token(const logits_row<T>& row) noexcept {
+  [[nodiscard]] static row_fault without_choice(const logits_row<T>& row) noexcept {
+    row_fault found = row_fault::all_negative_infinity;
     for (std::size_t t = 0; t < row.size(); ++t) {
-      if (detail::edited_row<T>{row}[t] > -std::numeric_limits<arithmetic<T>>::infinity()) return true;
+      const arithmetic<T> logit = detail::edited_row<T>{row}[t];
+      if (logit > -std::numeric_limits<arithmetic<T>>::infinity()) return row_fault::nothing_allowed;
+      if (logit != logit) found = row_fault::nan;
     }
-    return false;
+    return found;
   }
 
   /// The parameters as the kernels take them.

@@ -38,7 +38,7 @@ class logit_editor {
     });
     for (std::size_t i = 1; i < bias.size();) {
       if (bias[i].token == bias[i - 1].token) {
-        bias[i - 1].amount += bias[i].amount;
+        bias[i - 1].amount = std::min(bias[i - 1].amount + bias[i].amount, std::numeric_limits<double>::max());
         bias.erase(bias.begin() + static_cast<std::ptrdiff_t>(i));
       } else {
         ++i;
@@ -128,12 +128,18 @@ class logit_editor {
     std::sort(seen_.data(), seen_.data() + seen_.size());
   }
 
+  /// What grew beyond the greatest number there is, as that: two infinities might meet, and what they leave is none.
+  [[nodiscard]] static double bounded(double x) noexcept {
+    constexpr double most = std::numeric_limits<double>::max();
+    return std::clamp(x, -most, most);
+  }
+
   [[nodiscard]] double penalized(double logit, std::uint32_t count) const noexcept {
     if (params_.repetition_penalty != 1) {
-      logit = logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
+      logit = bounded(logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty);
     }
-    const double taken = detail::rounded(count * params_.frequency_penalty) + params_.presence_penalty;
-    return detail::rounded(logit) - taken;
+    const double taken = bounded(detail::rounded(count * params_.frequency_penalty) + params_.presence_penalty);
+    return bounded(detail::rounded(logit) - taken);
   }
 
   sampling_params params_;

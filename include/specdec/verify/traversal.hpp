@@ -16,8 +16,8 @@ namespace specdec::inline SPECDEC_ABI {
 
 /// Traversal verification over a tree: paths are kept as a whole, tried from the leaves up, so that a token is not lost
 /// for being unlikely if what follows makes up for it. Lossless for every draft whose siblings were drawn one after the
-/// other
-/// (`draft::extend`, `draft::extend_distinctly`, `draft::extend_independently`). On a chain it is block verification.
+/// other (`draft::extend`, `draft::extend_distinctly`, `draft::extend_independently`). On a chain it is block
+/// verification.
 /// Source: Weng et al. 2025 (arXiv:2505.12398).
 ///
 /// A node has a share w, min(1, w_parent p(x) / q(x)). The leaf that comes first is kept with probability w; then the

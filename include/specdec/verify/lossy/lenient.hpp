@@ -31,7 +31,8 @@ namespace specdec::inline SPECDEC_ABI {
 /// Lenient rejection sampling over a chain. Lossy, unless the lenience is 1: then it is `rejection`.
 ///
 /// Lazy as `rejection`: row i+1 is read only after token i was accepted. Time O(V) for each row that is read, no
-/// memory. What is impossible for the target (mask, filters) is never accepted.
+/// memory. What is impossible for the target (mask, filters) is never accepted; at temperature 0, where lenience comes
+/// before the filters, what mask, bias and `min_tokens` exclude.
 class lenient {
  public:
   static constexpr bool lossless = false;
