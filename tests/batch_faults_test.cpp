@@ -138,6 +138,39 @@ TEST(batch, a_sink_stops_or_fails_its_own_text) {
   EXPECT_EQ(texts[1].generated().size(), 6U);
 }
 
+TEST(batch, a_text_is_stopped_by_the_hook_of_another_in_the_middle_of_a_round) {
+  specdec::session<>* other = nullptr;
+  const auto hook = [&other](token_id token, std::string& text) {
+    text += static_cast<char>('a' + token);
+    if (other != nullptr) other->stop();
+  };
+  auto target = targets(2);
+  auto draft = drafts(2);
+  specdec::batch_model_drafter drafter(draft, specdec::constant{3});
+  session_batch batch(target, drafter);
+  const specdec::generate_options plain{.max_tokens = 12, .seed = 2};
+  specdec::session first(vocab, {.max_tokens = 12, .stop_texts = {"zzz"}, .detokenize = hook}), second(vocab, plain);
+  first.begin(tokens{1, 2, 3});
+  second.begin(tokens{1, 2, 3});
+  batch.join(first);
+  batch.join(second);
+  batch.round();
+  other = &second;
+  while (batch.running()) batch.round();
+  EXPECT_EQ(first.status(), session_status::max_tokens);
+  ASSERT_EQ(second.status(), session_status::stopped);
+  second.resume();
+  other = nullptr;
+  while (batch.running()) batch.round();
+  auto alone_target = target_model();
+  auto alone_draft = draft_model();
+  specdec::session alone(vocab, plain);
+  alone.begin(tokens{1, 2, 3});
+  specdec::model_drafter alone_drafter(alone_draft, specdec::constant{3});
+  specdec::speculative_generate(alone, alone_target, alone_drafter);
+  EXPECT_EQ(generated(second), generated(alone));
+}
+
 TEST(batch, a_sink_that_throws_behind_a_change_of_places_fails_its_own_text) {
   auto target = targets(1);
   session_batch batch(target);

@@ -8,6 +8,7 @@
 #include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
+#include <specdec/testing/faulty.hpp>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -191,6 +192,47 @@ TEST(batch, policies_are_told_how_many_texts_share_a_call_and_what_it_took) {
   EXPECT_NEAR(all, times[0].target, 1e-12);
   while (batch.running()) batch.round();
   EXPECT_EQ(shared.back(), 1U);
+}
+
+// Whether a round fails depends on its noise, which it meets again when it is begun again.
+TEST(batch, a_round_that_is_begun_again_is_drafted_for_as_many_texts_as_before) {
+  using faulty = specdec::testing::faulty_model<model>;
+  std::vector<faulty> models;
+  for (std::size_t i = 0; i < 2; ++i) {
+    models.emplace_back(
+        target_model(),
+        specdec::testing::fault{i == 0 ? specdec::testing::fault_kind::nan : specdec::testing::fault_kind::none, 1});
+  }
+  separate_sequences target(std::move(models));
+  auto draft = drafts(2);
+  std::vector<std::size_t> shared;
+  std::vector<specdec::round_times> times;
+  specdec::batch_model_drafter drafter(draft, listening{&shared, &times});
+  session_batch batch(target, drafter);
+  specdec::session first(vocab, {.max_tokens = 9}), second(vocab, {.max_tokens = 20, .seed = 1});
+  first.begin(tokens{1});
+  second.begin(tokens{2, 3, 4});
+  batch.join(first);
+  batch.round();
+  ASSERT_EQ(first.status(), specdec::session_status::failed);
+  first.resume();
+  batch.join(second);
+  batch.round();
+  batch.round();
+  EXPECT_EQ(shared, (std::vector<std::size_t>{1, 1, 2, 2, 2}));
+}
+
+TEST(batch, time_of_reading_a_prompt_is_that_of_its_text) {
+  auto target = targets(1);
+  session_batch batch(target, {.prefill_tokens = 10});
+  specdec::session text(vocab, {.max_tokens = 5});
+  text.begin(tokens(101, 3));
+  batch.join(text);
+  for (std::size_t round = 0; round < 10; ++round) {
+    const double before = text.stats().target_seconds;
+    batch.round();
+    EXPECT_GT(text.stats().target_seconds, before) << round;
+  }
 }
 
 TEST(batch, a_cost_model_drafts_where_it_pays) {

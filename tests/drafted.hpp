@@ -25,6 +25,7 @@ struct setting {
   specdec::any_mask mask = {};
   std::size_t prompt_size = 1;
   double temperature = 1;
+  std::uint32_t round = 0;
 };
 
 /// What is drafted behind a text over 10 tokens.
@@ -40,6 +41,7 @@ tokens drafted(Drafter&& drafter, const tokens& text, const setting& with = {}) 
                                        .max_nodes = with.max_depth,
                                        .target_law = &target,
                                        .prompt_size = with.prompt_size,
+                                       .round = with.round,
                                        .mask = mask.restricts() ? &mask : nullptr};
   answer.begin(request);
   drafter.propose(request, chance, answer);

@@ -209,10 +209,10 @@ TEST(sampling, penalties_beyond_any_number_are_no_fault_of_the_row) {
   EXPECT_EQ(probability_of_0({.repetition_penalty = 1e-308, .bias = {{0, -infinity}}}), 0);
   EXPECT_EQ(probability_of_0({.frequency_penalty = -1e308, .bias = {{0, -infinity}}}), 0);
   EXPECT_EQ(probability_of_0({.bias = {{0, 1e308}, {0, -infinity}, {0, 1e308}}}), 0);
-  for (const sampling_params& params :
-       std::vector<sampling_params>{{.repetition_penalty = 1e-308, .frequency_penalty = 1e308},
-                                    {.frequency_penalty = 1e308, .bias = {{0, 1e308}, {0, 1e308}}},
-                                    {.frequency_penalty = 1e308, .presence_penalty = -1.7e308, .bias = {{0, -3e307}}}}) {
+  for (const sampling_params& params : std::vector<sampling_params>{
+           {.repetition_penalty = 1e-308, .frequency_penalty = 1e308},
+           {.frequency_penalty = 1e308, .bias = {{0, 1e308}, {0, 1e308}}},
+           {.frequency_penalty = 1e308, .presence_penalty = -1.7e308, .bias = {{0, -3e307}}}}) {
     EXPECT_GE(probability_of_0(params), 0);
   }
 }

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plain_text.hpp"
@@ -184,6 +186,31 @@ TEST_F(refusal, of_a_state_that_contradicts_itself) {
   const std::string sums = "its counts by depth have other sums";
   EXPECT_EQ(with([](auto& s) { ++s.stats.evaluated_at[0]; }), sums);
   EXPECT_EQ(with([](auto& s) { --s.stats.accepted_at[0]; }), sums);
+  EXPECT_EQ(with([](auto& s) {
+              for (auto* counts : {&s.stats.evaluated_at, &s.stats.accepted_at}) {
+                (*counts)[0] += std::uint64_t{1} << 63;  // which twice is nothing
+                (*counts)[1] += std::uint64_t{1} << 63;
+              }
+            }),
+            sums);
+  EXPECT_EQ(with([](auto& s) { s.stats.proposed = std::uint64_t{1} << 63; }), "it counts more than can be");
+  // Twenty rounds, with these counts by depth.
+  const auto counted = [&with](std::vector<std::uint64_t> evaluated, std::vector<std::uint64_t> accepted, int behind) {
+    return with([&](auto& s) {
+      s.stats.rounds = s.round = 20;
+      s.stats.evaluated = s.stats.proposed = std::accumulate(evaluated.begin(), evaluated.end(), std::uint64_t{0});
+      s.stats.accepted = std::accumulate(accepted.begin(), accepted.end(), std::uint64_t{0});
+      s.stats.delivered = s.stats.emitted = s.stats.accepted + 20 - static_cast<std::uint64_t>(behind);
+      s.stats.cut = 0;
+      s.stats.evaluated_at = std::move(evaluated);
+      s.stats.accepted_at = std::move(accepted);
+    });
+  };
+  EXPECT_EQ(counted({20, 15, 9}, {15, 10, 9}, 21), rounds);
+  const std::string depths = "it counts more tokens at a depth than were reached";
+  EXPECT_EQ(counted({21, 15, 9}, {15, 10, 9}, 0), depths);
+  EXPECT_EQ(counted({20, 16, 9}, {15, 10, 9}, 0), depths);
+  EXPECT_EQ(counted({20, 15, 9}, {15, 9, 10}, 0), depths);
   const auto failed_at = [&with](auto place) {
     return with([place](auto& s) {
       s.status = session_status::failed;

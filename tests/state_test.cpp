@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <specdec/testing/law_model.hpp>
 #include <stdexcept>
 #include <string>
@@ -359,6 +360,45 @@ TEST(rewind, refuses_a_place_that_is_not_in_the_text) {
   text = text_session(vocab_size, {});
   EXPECT_EQ(refused(1),
             "specdec: expected to go back to a place in the text; there is no text yet: call begin(prompt) first");
+}
+
+/// Calls somebody whenever it is asked for logits, as a progress bar may be.
+struct calling {
+  law_model<decltype(target_law())> model{::vocab_size, target_law()};
+  std::function<void()> call = [] {};
+
+  [[nodiscard]] std::size_t vocab_size() const { return ::vocab_size; }
+  [[nodiscard]] std::size_t size() const { return model.size(); }
+  void truncate(std::size_t n) { model.truncate(n); }
+  auto decode(std::span<const token_id> tokens, std::size_t rows) {
+    call();
+    return model.decode(tokens, rows);
+  }
+};
+
+TEST(stop, by_a_model_while_it_drafts_or_scores_goes_on_to_the_same_text) {
+  const auto run = [](bool target_stops, bool draft_stops) {
+    calling target, draft;
+    auto text = begun_with({.max_tokens = 12, .seed = 4});
+    std::size_t stops = 0;
+    const auto stop_once = [&] {
+      if (text.generated().size() < 4 || stops > 0) return;
+      text.stop();
+      ++stops;
+    };
+    if (target_stops) target.call = stop_once;
+    if (draft_stops) draft.call = stop_once;
+    specdec::model_drafter drafter(draft, specdec::constant{3});
+    while (text.status() != session_status::max_tokens) {
+      text.resume();
+      speculative_generate(text, target, drafter);
+    }
+    EXPECT_EQ(stops, target_stops || draft_stops ? 1U : 0U);
+    return all_of(text);
+  };
+  const tokens undisturbed = run(false, false);
+  EXPECT_EQ(run(true, false), undisturbed);
+  EXPECT_EQ(run(false, true), undisturbed);
 }
 
 TEST(stop, in_the_middle_of_a_round_that_reaches_the_limit_ends_at_the_limit_with_nothing_kept_back) {

@@ -27,10 +27,10 @@ TEST(suffix_corpus, is_shared_by_drafters) {
   suffix_drafter other(corpus);
   EXPECT_EQ(drafted(one, {1, 2}), tokens{});
   corpus.add(tokens{0, 1, 2, 3, 4});
-  EXPECT_EQ(drafted(one, {1, 2}), (tokens{3, 4}));
+  EXPECT_EQ(drafted(one, {1, 2}, {.round = 1}), (tokens{3, 4}));
   EXPECT_EQ(drafted(other, {7, 1, 2}), (tokens{3, 4}));
   corpus.clear();
-  EXPECT_EQ(drafted(one, {1, 2}), tokens{});
+  EXPECT_EQ(drafted(one, {1, 2}, {.round = 2}), tokens{});
   EXPECT_EQ(corpus.size(), 0U);
 }
 

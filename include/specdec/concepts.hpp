@@ -157,8 +157,9 @@ concept DecodesTrees = CausalModel<M> &&
 ///     `request.max_nodes` in all to a draft that is empty but for its root, using `draft.extend`. No token at all is
 ///     a legal answer.
 ///  2. All its randomness comes from `chance`, through `draft.extend`.
-///  3. It depends on nothing but the request, its own parameters and what it has observed of earlier rounds
-///     (`Observes`). A round that fails is asked for again, and the answer must then be the same.
+///  3. It depends on nothing but the request, its own parameters and what it has learnt of earlier rounds (`Observes`)
+///     and of other texts. A round that fails is asked for again, and the answer must then be the same: whether it
+///     failed may tell of the noise that it will meet again.
 ///  4. If it may give a token several children, `D::drafts_trees` is true, and the target must be one that
 ///     `DecodesTrees`.
 ///
@@ -172,6 +173,11 @@ concept DecodesTrees = CausalModel<M> &&
 ///   }
 /// };
 /// @endcode
+///
+/// For whoever uses it: what a drafter has learnt, of rounds or of whole texts, must not come from a text with the same
+/// seed and stream, whose noise judges these drafts, too. Give every text a seed or a stream of its own. For the same
+/// reason a round that failed wants the drafter it had, with what that had learnt; `session::rewind` to the end of the
+/// text takes fresh noise, which suits any.
 ///
 /// Not required: a model, or that its proposals are any good; quality changes the speed, never the text's law.
 template <class D, class C = philox>

@@ -232,7 +232,8 @@ struct draft_request {
   std::uint8_t level = 0;             ///< nesting level, for the keys of random decisions
   mask_follower* mask = nullptr;      ///< which tokens may come; null if all may
   bool coupled = false;               ///< tokens are drawn with the noise that the verifier draws with; see `coupled`
-  std::size_t sequences = 1;          ///< how many texts share the target's next call, this one included
+  std::size_t sequences = 1;          ///< texts that share the target's call with this one, itself included; of a round
+                                      ///< that is begun again, those of the first time
 };
 
 /// The answer: a tree of tokens below the last committed one, each with its parent and the law it was drawn from.

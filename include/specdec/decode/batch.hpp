@@ -54,9 +54,12 @@ struct batch_options {
 /// gets the free sequence that holds most of what it needs.
 ///
 /// Every text is what `speculative_generate` makes of it alone with the same options, if the target's bits do not
-/// depend on the size of a call and the policy reads no clock: its randomness is its own, and a round that is shared,
-/// cut short or begun again sees the same. Give each a seed or a stream of its own: with the same, two texts meet the
-/// same noise, and how much a policy drafts for one may come from what was drawn for the other.
+/// depend on the size of a call and the policy neither reads the clock nor asks how many texts there are
+/// (draft_request::sequences, as `cost_model` does), nor learns and loses it when the text leaves: its randomness is
+/// its own, and a round that is shared, cut short or begun again sees the same. Its law is the target's in any case;
+/// behind a round that failed, `rewind` to its end a text that goes on where its policy was not. Give each a seed or a
+/// stream of its own: with the same, two texts meet the same noise, and how much a policy drafts for one may come from
+/// what was drawn for the other.
 ///
 /// Errors of one text leave the others alone: where the target's logits are unusable its session's status becomes
 /// `failed` (and the sink sees it); what its mask, its `detokenize`, its sink or its draft throws is thrown by `round`
@@ -129,7 +132,9 @@ class session_batch {
                                " sessions in a batch, the target's sequences; all are taken");
     }
     drafting_->restart(best);
+    places_[best].undecided = false;
     if constexpr (HasCapacity<Target>) text.limit(model_->capacity());
+    text.meet_target(this);
     places_[best].text = address_of(text);
     order_.push_back(best);
   }
@@ -183,6 +188,9 @@ class session_batch {
     std::size_t row_count = 0;
     outcome out;
     bool undelivered = false;
+    bool undecided = false;  ///< whether the round that was begun last has not been committed
+    std::uint32_t round = 0;
+    std::size_t sequences = 0;  ///< how many texts took part in it
   };
 
   static no_batch_draft& nothing() noexcept {
@@ -224,12 +232,17 @@ class session_batch {
         if (text.answer == nullptr) continue;
         guarded(text, [&] {
           at.out = at.text->commit(at.text->verify(rows_of_feed(rows, at.first_row, at.row_count)));
+          at.undecided = at.out.status == session_status::failed;
           at.undelivered = true;
         });
       }
       const double verified = seconds_now();
       round_times times{proposed - start, decoded - planned, (planned - proposed) + (verified - decoded), 0};
-      for (const sequence_feed& feed : feeds_) times.scored += feed.tokens.size();
+      const double share = 1 / static_cast<double>(feeds_.size());
+      for (const sequence_feed& feed : feeds_) {
+        times.scored += feed.tokens.size();
+        places_[feed.sequence].in_round->add_seconds(times.draft * share, times.target * share, times.verify * share);
+      }
       for (asked& text : texts_) {
         // A sink may let a text go that has not had its round yet, and take in another in its place.
         if (!std::exchange(places_[text.sequence].undelivered, false)) continue;
@@ -266,7 +279,16 @@ class session_batch {
       }
       budget -= std::min(missing, budget);
     }
-    for (asked& text : texts_) text.request.sequences = texts_.size();
+    for (asked& text : texts_) {
+      if (text.answer == nullptr) continue;
+      place& at = places_[text.sequence];
+      // A round that is begun again has shown some of its noise, and must not be drafted otherwise for who is here now.
+      const bool again = at.undecided && at.round == text.request.round;
+      if (!again) at.sequences = texts_.size();
+      at.undecided = true;
+      at.round = text.request.round;
+      text.request.sequences = at.sequences;
+    }
   }
 
   /// Turns drafts and chunks into one call of the target, whose sequences are truncated to what they share.
@@ -278,6 +300,9 @@ class session_batch {
       sequence_feed feed{text.sequence, {}, 0};
       if (text.answer == nullptr) {
         feed.tokens = at.text->tokens().subspan(at.held, text.read - at.held);
+      } else if (!at.text->running()) {
+        text.answer = nullptr;  // stopped by what drafted, or by the hook of another text
+        continue;
       } else {
         guarded(text, [&] {
           const decode_plan plan = at.text->plan(at.drafted, target_.tokens(text.sequence));
@@ -311,8 +336,6 @@ class session_batch {
     session_type& text = *places_[sequence].text;
     outcome out = places_[sequence].out;
     out.times = times;
-    const double share = 1 / static_cast<double>(feeds_.size());
-    text.add_seconds(times.draft * share, times.target * share, times.verify * share);
     if constexpr (requires { drafting_->observe(sequence, out); }) {
       if (out.status != session_status::failed) drafting_->observe(sequence, out);
     }

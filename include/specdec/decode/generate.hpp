@@ -19,6 +19,7 @@
 #include "../failure.hpp"
 #include "../length/constant.hpp"
 #include "../message.hpp"
+#include "../owner.hpp"
 #include "../requirements.hpp"
 #include "../vectors.hpp"
 #include "../verify/rejection.hpp"
@@ -97,6 +98,7 @@ void prepare_rounds(session<Rule, Randomness>& session, const Target& target, co
     if (size) require_vocabulary(expected, *size, "the draft");
   }
   if constexpr (HasCapacity<Target>) session.limit(target.capacity());
+  session.meet_target(address_of(target));
 
   if (session.status() == session_status::idle) {
     raise<std::logic_error>("specdec: expected a session with a text; call begin(prompt) first");
@@ -137,10 +139,8 @@ run_rounds(session<Rule, Randomness>& session, Target& target, Draft& drafter, C
     drafter.propose(request, session.chance(), drafted);
     const double proposed = seconds_now();
     // Drafting may take as long as scoring does. What was drafted will be drafted again.
-    if (request_to_stop.stop_requested()) {
-      session.stop();
-      break;
-    }
+    if (request_to_stop.stop_requested()) session.stop();
+    if (!session.running()) break;
 
     const decode_plan plan = plan_for(session, drafted, target);
     const double planned = seconds_now();

@@ -35,7 +35,8 @@ struct generate_options {
   sampling_params sampling = {};
   /// Generation ends behind any of these; the end token is delivered.
   std::vector<token_id> end_tokens = {};
-  /// Names the noise. The same seed and stream give the same text.
+  /// Names the noise. The same seed and stream give the same text, whose law is the target's if what drafts has not
+  /// learnt from another one of theirs; see `Drafter`.
   std::uint64_t seed = 0;
   /// Tells parallel samples of one seed apart.
   std::uint32_t stream = 0;

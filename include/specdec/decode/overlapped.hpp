@@ -34,7 +34,8 @@ struct idle_side {
 ///  1. `executor.run(drafting, scoring)` calls each once with a `RoundLink` between them, at the same time or in any
 ///     order in which no `await` comes before its `announce`, and returns when both have ended.
 ///  2. `scoring` runs in the caller's thread.
-///  3. If one of them throws, `run` lets the exception pass when the other has ended, or has not begun; if both do, that
+///  3. If one of them throws, `run` lets the exception pass when the other has ended, or has not begun; if both do,
+///  that
 ///     of `scoring`. If `scoring` throws, the other is cancelled.
 ///
 /// `background_thread`, of adapters/background_thread.hpp, runs them at the same time.
@@ -102,10 +103,8 @@ session_status overlapped_generate(session<Rule, Randomness>& session, Target& t
       const double start = seconds_now();
       const draft& drafted = ahead.begin(session.request(), session.chance());
       const double proposed = seconds_now();
-      if (request_to_stop.stop_requested()) {
-        session.stop();
-        break;
-      }
+      if (request_to_stop.stop_requested()) session.stop();
+      if (!session.running()) break;
 
       const decode_plan plan = plan_for(session, drafted, target);
       if (plan.tree) {

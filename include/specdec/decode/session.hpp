@@ -192,8 +192,19 @@ class session {
 
   /// Says that somebody else has used the target: all of the text will be fed again. A session trusts its own record of
   /// what the target holds, so this must be called when another session, or anybody, has fed it in between, unless the
-  /// target knows its tokens.
-  void forget_target() noexcept { target_holds_.truncate(0); }
+  /// target knows its tokens; and where you run rounds yourself, when they go on with another target. In the middle of
+  /// a round, too.
+  void forget_target() noexcept {
+    target_holds_.truncate(0);
+    open_.target_follows = false;
+  }
+
+  /// Says on which target the next rounds run, by its address: another one than so far holds nothing that is known. For
+  /// whoever runs rounds, of one session on several targets in turn.
+  void meet_target(const void* target) noexcept {
+    if (target != target_) forget_target();
+    target_ = target;
+  }
 
   /// Tells the session how many tokens the target can hold. Without it the context counts as endless. A running text
   /// that is longer ends here, between two rounds: no outcome tells of it, so what waited for a stop is not handed on.
@@ -296,8 +307,8 @@ class session {
   /// Makes the verdict part of the text. Cannot fail. Precondition: it is what `verify` or `adopt` returned last.
   outcome commit(const verdict& v) noexcept {
     SPECDEC_ASSERT(open_.drafted != nullptr && open_.judged);
-    const draft& drafted = *open_.drafted;
-    open_ = {};
+    const open_round round = std::exchange(open_, {});
+    const draft& drafted = *round.drafted;
     delivery_.begin_round();
     outcome out;
     out.round = static_cast<std::uint32_t>(statistics_.rounds);
@@ -310,7 +321,9 @@ class session {
       out.status = status_;
       return out;
     }
-    if (drafted.is_chain()) {
+    if (!round.target_follows) {
+      // Somebody fed it behind the call; see `forget_target`.
+    } else if (drafted.is_chain()) {
       target_holds_.append(view_of(feed_));
     } else {
       target_holds_.append(view_of(feed_).first(feed_.size() - drafted.size()));
@@ -378,9 +391,10 @@ class session {
   struct open_round {
     const draft* drafted = nullptr;
     bool judged = false;
+    bool target_follows = true;  ///< whether nobody else has used the target since
 
     open_round() noexcept = default;
-    open_round(const draft* planned, bool known) noexcept : drafted(planned), judged(known) {}
+    explicit open_round(const draft* planned) noexcept : drafted(planned) {}
     open_round(const open_round&) noexcept {}
     open_round(open_round&&) noexcept = default;
     open_round& operator=(const open_round& other) noexcept { return &other == this ? *this : *this = open_round(); }
@@ -414,7 +428,7 @@ class session {
     SPECDEC_ASSERT(running());
     drafted.require_fit(request(), law_.vocab_size());
     ends_.find(drafted, law_.ends(), delivery_.watch(), options_.detokenize);
-    open_ = {&drafted, false};
+    open_ = open_round(&drafted);
     const std::size_t rows = drafted.size() + 1;
     const std::size_t held = std::min(shared, committed_.size() - 1);
     target_holds_.truncate(held);
@@ -504,6 +518,7 @@ class session {
   statistics statistics_;
   delivery delivery_;
   held_tokens target_holds_;
+  const void* target_ = nullptr;  ///< whose that is, for `meet_target`
 
   open_round open_;
   std::vector<token_id> feed_;

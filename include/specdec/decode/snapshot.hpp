@@ -223,24 +223,36 @@ void require_sound(const State& state, std::size_t vocab_size, const generate_op
 
   const statistics& stats = state.stats;
   const auto generated = view_of(text).subspan(state.prompt_size);
-  const auto sum = [](const std::vector<std::uint64_t>& counts) {
-    std::uint64_t total = 0;
-    for (const std::uint64_t count : counts) total += count;
-    return total;
+  const auto adds_up = [](const std::vector<std::uint64_t>& counts, std::uint64_t total) {
+    for (const std::uint64_t count : counts) {
+      if (count > total) return false;
+      total -= count;
+    }
+    return total == 0;
   };
   // Where rounds are no longer told apart by number, neither is this.
   require(stats.rounds <= state.round || stats.rounds > std::numeric_limits<std::uint32_t>::max(),
           "its counts are of other rounds");
+  constexpr std::uint64_t most = std::uint64_t{1} << 62;
+  require(std::max({stats.rounds, stats.proposed, stats.emitted, stats.delivered, stats.cut}) < most,
+          "it counts more than can be");
   require(stats.accepted <= stats.evaluated && stats.evaluated <= stats.proposed,
           "it counts more tokens as accepted than as evaluated, or as evaluated than as proposed");
-  require(stats.rounds <= stats.delivered && stats.delivered <= stats.accepted + stats.rounds,
+  require(stats.rounds <= stats.delivered && stats.accepted <= stats.delivered &&
+              stats.delivered <= stats.accepted + stats.rounds,
           "its rounds cannot have brought so many tokens");
   require(stats.emitted == stats.delivered + stats.cut, "its counts of emitted tokens differ");
   require(generated.size() <= stats.delivered, "it has more generated tokens than it counts");
   require(stats.residual_fallbacks <= stats.rounds, "it counts more residuals than rounds");
   require(stats.evaluated_at.size() == stats.accepted_at.size(), "its counts are of several depths");
-  require(sum(stats.evaluated_at) == stats.evaluated && sum(stats.accepted_at) == stats.accepted,
+  require(adds_up(stats.evaluated_at, stats.evaluated) && adds_up(stats.accepted_at, stats.accepted),
           "its counts by depth have other sums");
+  std::uint64_t reached = stats.rounds;
+  for (std::size_t i = 0; i < stats.evaluated_at.size(); ++i) {
+    require(stats.accepted_at[i] <= stats.evaluated_at[i] && stats.evaluated_at[i] <= reached,
+            "it counts more tokens at a depth than were reached");
+    reached = stats.accepted_at[i];
+  }
   // Every round, one that failed too, has made room for the depth of its draft.
   require(state.status != session_status::failed || (state.faulty_position >= text.size() &&
                                                      state.faulty_position - text.size() <= stats.evaluated_at.size()),

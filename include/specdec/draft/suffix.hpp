@@ -77,7 +77,8 @@ class suffix_drafter {
   /// Throws std::invalid_argument for parameters that are negative, not finite or otherwise out of range.
   explicit suffix_drafter(const suffix_options& options = {}) : options_(checked(options)), own_(options.max_depth) {}
 
-  /// Looks in the corpus, too, which is referenced, not owned. What is added to it between two rounds counts.
+  /// Looks in the corpus, too, which is referenced, not owned. What is added to it between two rounds counts; a round
+  /// that is begun again is drafted as before. Texts of the same seed and stream have no place in it; see `Drafter`.
   explicit suffix_drafter(const suffix_corpus& corpus, const suffix_options& options = {}) : suffix_drafter(options) {
     corpus_ = &corpus;
   }
@@ -98,26 +99,18 @@ class suffix_drafter {
     const std::size_t most = std::min({options_.max_spec_tokens, request.max_depth, request.max_nodes});
     if (most == 0) return;
     answer.reserve(std::min(most, reserve_at_most), 0);
-    read(request);
-
-    chain best;
-    look(own_, own_.end(), most, request, best);
-    if (corpus_ != nullptr) {
-      for (std::size_t i = 0; i < matches_.size(); ++i) {
-        look(corpus_->generation(i), matches_[i], most, request, best);
-      }
+    const bool again = has_read(request.context) && request.round == round_ && most == most_;
+    if (!again) {
+      read(request);
+      choose(request, most);
     }
-    if (best.size == 0 || best.score < options_.min_score) return;
 
     const law& target = *request.target_law;
     node_id tip = root;
-    suffix_automaton::match at = best.begin;
-    for (std::size_t i = 0; i < best.size; ++i) {
-      const token_id token = best.texts->likeliest(at);
+    for (const token_id token : chosen_) {
       if (forbidden(request, answer.tokens(), token)) return;
       tip = answer.extend(tip, proposal::point_mass(target.vocab_size(), token), chance);
       if (target.ends().ends(token)) return;
-      at = best.texts->follow(at, token);
     }
   }
 
@@ -149,6 +142,35 @@ class suffix_drafter {
     require(is_finite(options.min_token_prob) && options.min_token_prob >= 0, "min_token_prob", options.min_token_prob);
     require(is_finite(options.min_score) && options.min_score >= 0, "min_score", options.min_score);
     return options;
+  }
+
+  /// Whether the index is that of this text, and the tokens that were chosen are those behind it.
+  [[nodiscard]] bool has_read(std::span<const token_id> text) const noexcept {
+    return settled_ && text.size() == text_.size() && shared_prefix(view_of(text_), text) == text.size();
+  }
+
+  /// Chooses what to draft behind the text that was read.
+  void choose(const draft_request& request, std::size_t most) {
+    settled_ = false;
+    chosen_.clear();
+    reserve_at_least(chosen_, std::min({options_.max_spec_tokens, request.max_depth, reserve_at_most}));
+    chain best;
+    look(own_, own_.end(), most, request, best);
+    if (corpus_ != nullptr) {
+      for (std::size_t i = 0; i < matches_.size(); ++i) {
+        look(corpus_->generation(i), matches_[i], most, request, best);
+      }
+    }
+    if (best.size > 0 && best.score >= options_.min_score) {
+      suffix_automaton::match at = best.begin;
+      for (std::size_t i = 0; i < best.size; ++i) {
+        chosen_.push_back(best.texts->likeliest(at));
+        at = best.texts->follow(at, chosen_.back());
+      }
+    }
+    round_ = request.round;
+    most_ = most;
+    settled_ = true;
   }
 
   /// Makes the index that of the request's text.
@@ -245,7 +267,10 @@ class suffix_drafter {
   suffix_options options_;
   suffix_automaton own_;
   std::vector<token_id> text_;  ///< what is indexed
-  bool settled_ = true;         ///< whether it is: an exception leaves it in between
+  bool settled_ = false;        ///< whether it is, and what follows was chosen: an exception leaves that in between
+  std::vector<token_id> chosen_;
+  std::uint32_t round_ = 0;  ///< of the round that it was chosen for, at most so many tokens
+  std::size_t most_ = 0;
   const suffix_corpus* corpus_ = nullptr;
   std::uint64_t corpus_version_ = 0;
   std::size_t read_of_corpus_ = 0;  ///< how much of the text the matches are behind
