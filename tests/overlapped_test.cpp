@@ -616,6 +616,57 @@ TEST(overlapped, refuses_what_the_plain_loop_refuses) {
   EXPECT_EQ(specdec::overlapped_generate(text, broken, good, executor), specdec::session_status::max_tokens);
 }
 
+/// Does not say over which vocabulary it proposes: from texts of some length on it is another. May throw behind its
+/// proposal.
+struct of_another_vocabulary {
+  std::size_t from;
+  token_id token;
+  bool throws = false;
+  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) const {
+    if (request.max_depth == 0) return;
+    const bool is_other = request.context.size() >= from;
+    answer.extend(specdec::root,
+                  specdec::proposal::point_mass(is_other ? 1'000'000 : vocab_size, is_other ? token : token_id{1}),
+                  chance);
+    if (is_other && throws) throw std::runtime_error("the draft's");
+  }
+};
+
+TEST(overlapped, refuses_a_guess_over_another_vocabulary) {
+  const auto expect_refused = [](auto&& executor, const of_another_vocabulary& wrong, const specdec::any_mask& mask,
+                                 const std::string& message) {
+    auto target = target_model();
+    of_another_vocabulary drafter = wrong;
+    // Where there is no draft yet, the guess is what is drafted first.
+    draft_ahead ahead(drafter, {.first = wrong.from > prompt.size() ? all : 0});
+    specdec::session text(vocab_size, {.max_tokens = 20, .mask = mask});
+    text.begin(prompt);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(message_of([&] { specdec::overlapped_generate(text, target, ahead, executor); }), message);
+    }
+    EXPECT_TRUE(text.generated().empty());
+    EXPECT_TRUE(text.running());
+  };
+  specdec::background_thread second;
+  for (const specdec::any_mask& mask : {specdec::any_mask(), specdec::any_mask(alternating{})}) {
+    for (const std::size_t from : {prompt.size(), prompt.size() + 1}) {
+      for (const token_id token : {2, 999'999}) {
+        for (const bool throws : {false, true}) {
+          const of_another_vocabulary wrong{from, token, throws};
+          const std::string message =
+              throws ? "the draft's"
+                     : "specdec: expected " + (token == 2 ? std::string("proposals over 6 tokens; the draft has one "
+                                                                        "over 1000000")
+                                                          : "tokens 0 to 5; the draft has token 999999");
+          expect_refused(specdec::one_after_the_other{}, wrong, mask, message);
+          expect_refused(scoring_at_the_announcement{}, wrong, mask, message);
+          expect_refused(second, wrong, mask, message);
+        }
+      }
+    }
+  }
+}
+
 // --- time and memory -------------------------------------------------------------------------------------------------
 
 /// A model whose calls take time, but no processor.

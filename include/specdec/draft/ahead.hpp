@@ -16,6 +16,7 @@
 #include "../concepts.hpp"
 #include "../decode/held_tokens.hpp"
 #include "../decode/outcome.hpp"
+#include "../failure.hpp"
 #include "../owner.hpp"
 #include "../proposal.hpp"
 #include "../random.hpp"
@@ -96,8 +97,9 @@ class draft_ahead {
   }
 
   /// Drafts the guess, announces it, and drafts behind it until that is done or cancelled. Calls nothing but the
-  /// drafter, chance and link, and changes nothing that they do not: it may run while the target scores. What the
-  /// drafter throws passes through. Precondition: called behind `begin`, whose request is still valid.
+  /// drafter, chance and link, and changes nothing that they do not: it may run while the target scores. Throws
+  /// std::invalid_argument if the guess is larger than was requested, or over another vocabulary; what the drafter
+  /// throws passes through. Precondition: called behind `begin`, whose request is still valid.
   template <Chance C, RoundLink L>
   void go_on(C& chance, L& link) {
     is_ahead_ = false;
@@ -109,8 +111,14 @@ class draft_ahead {
     next.max_depth = next.max_nodes = 1;
     guess_.begin(next);
     const auto ends = [&](token_id token) { return asked_.target_law->ends().ends(token); };
-    const bool goes_on = drafted < asked_.max_depth && (drafted == 0 || !ends(current_.tokens().back()));
-    if (goes_on) drafter_->propose(next, chance, guess_);
+    if (drafted < asked_.max_depth && (drafted == 0 || !ends(current_.tokens().back()))) {
+      const auto propose = [&] {
+        drafter_->propose(next, chance, guess_);
+        guess_.require_fit(next, asked_.target_law->vocab_size());
+      };
+      // The other side may go on to its verdict, where it looks at the guess.
+      cleaning_up(propose, [&] { guess_.begin(next); });
+    }
     // Target and drafter are led along the text by one mask, so the target's verdict waits.
     const bool shares_mask = asked_.mask != nullptr;
     if (!shares_mask) link.announce();
@@ -134,7 +142,7 @@ class draft_ahead {
     if (shares_mask) link.announce();
   }
 
-  /// The guess, a draft of one token or of none. Precondition: it was announced.
+  /// The guess, a draft of one token or of none. Precondition: it was announced, or none will be.
   [[nodiscard]] const draft& guess() const noexcept { return guess_; }
 
   /// Whether what is drafted behind the guess can be used. Precondition: the guess was announced.
