@@ -332,6 +332,81 @@ TEST(overlapped, writes_the_text_of_plain_decoding_under_the_coupled_rule) {
   }
 }
 
+/// Even tokens only; refuses to be led over others, and to be asked anything behind token 4, which ends the text.
+struct strict {
+  bool knows_the_end = false;
+  std::vector<token_id> taken = {};
+
+  [[nodiscard]] bool allows(token_id token) const {
+    require_a_question();
+    return token % 2 == 0;
+  }
+  void fill(std::span<std::uint32_t> words) const {
+    require_a_question();
+    words[0] = 0b010101;
+  }
+  void advance(token_id token) {
+    if (!allows(token)) throw std::logic_error("led over a token that is not allowed");
+    taken.push_back(token);
+  }
+  void rollback(std::size_t n) { taken.resize(taken.size() - n); }
+
+ private:
+  void require_a_question() const {
+    if (knows_the_end && !taken.empty() && taken.back() == 4) throw std::logic_error("asked behind the end");
+  }
+};
+
+/// Drafts with a model at times, and at others what comes to its mind, whatever mask and end say.
+template <class Drafter>
+struct careless_at_times {
+  Drafter* drafter;
+  std::size_t depth;
+  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) {
+    const std::size_t size = request.context.size();
+    if (size % 3 != 0) return drafter->propose(request, chance, answer);
+    for (std::size_t i = 0; i < std::min({depth, request.max_depth, request.max_nodes}); ++i) {
+      const auto token = static_cast<token_id>((size / 3 + i * i) % vocab_size);
+      answer.extend(static_cast<specdec::node_id>(i), specdec::proposal::point_mass(vocab_size, token), chance);
+    }
+  }
+};
+
+TEST(overlapped, leads_a_mask_over_nothing_that_it_forbids) {
+  specdec::background_thread second;
+  for (const bool ends : {false, true}) {
+    for (const std::size_t depth : {1U, 2U, 4U}) {
+      for (std::uint64_t seed = 0; seed < 8; ++seed) {
+        const specdec::generate_options options{.max_tokens = 60,
+                                                .end_tokens = ends ? std::vector<token_id>{4} : std::vector<token_id>{},
+                                                .seed = seed,
+                                                .min_tokens = ends ? seed * 4 : 0,
+                                                .mask = strict{ends}};
+        auto target = target_model();
+        auto draft = draft_model();
+        specdec::model_drafter drafter(draft, specdec::constant{depth});
+        careless_at_times<decltype(drafter)> careless{&drafter, depth};
+        specdec::session plain(vocab_size, options, specdec::coupled{});
+        plain.begin(prompt);
+        specdec::speculative_generate(plain, target, careless);
+        const auto text_by = [&](auto&& executor, std::size_t first) {
+          draft_ahead ahead(careless, {.first = first});
+          specdec::session text(vocab_size, options, specdec::coupled{});
+          text.begin(prompt);
+          target.truncate(0);
+          EXPECT_EQ(message_of([&] { specdec::overlapped_generate(text, target, ahead, executor); }), "no exception");
+          return ids(text.tokens());
+        };
+        for (const std::size_t first : {std::size_t{0}, std::size_t{1}, all}) {
+          EXPECT_EQ(text_by(specdec::one_after_the_other{}, first), ids(plain.tokens())) << seed << ", first " << first;
+          EXPECT_EQ(text_by(scoring_at_the_announcement{}, first), ids(plain.tokens())) << seed << ", first " << first;
+          EXPECT_EQ(text_by(second, first), ids(plain.tokens())) << seed << ", first " << first;
+        }
+      }
+    }
+  }
+}
+
 // --- what is drafted ahead -------------------------------------------------------------------------------------------
 
 /// Counts how often each round was drafted for.
@@ -347,23 +422,25 @@ struct counting_drafter {
 };
 
 TEST(overlapped, never_waits_for_a_draft_that_is_always_right) {
-  const auto law = laws::hashed(vocab_size, 71);
-  law_model target(vocab_size, law);
-  law_model draft(vocab_size, law);
-  specdec::model_drafter drafter(draft, specdec::constant{3});
-  std::map<std::uint32_t, int> asked;
-  counting_drafter<decltype(drafter)> counting{&drafter, &asked};
-  draft_ahead ahead(counting);
-  specdec::one_after_the_other executor;
-  specdec::session text(vocab_size, {.max_tokens = 40, .sampling = {.temperature = 0}});
-  text.begin(prompt);
-  std::vector<std::size_t> committed;
-  specdec::overlapped_generate(text, target, ahead, executor,
-                               [&](const specdec::outcome& out) { committed.push_back(out.committed); });
-  EXPECT_EQ(committed, std::vector<std::size_t>(10, 4));
-  // A round's draft and its guess; the last has no guess, since the text ends with it.
-  EXPECT_EQ(asked.size(), 10U);
-  for (const auto& [round, times] : asked) EXPECT_EQ(times, round < 9 ? 2 : 1) << round;
+  for (const specdec::any_mask& mask : {specdec::any_mask(), specdec::any_mask(strict{})}) {
+    const auto law = laws::hashed(vocab_size, 71);
+    law_model target(vocab_size, law);
+    law_model draft(vocab_size, law);
+    specdec::model_drafter drafter(draft, specdec::constant{3});
+    std::map<std::uint32_t, int> asked;
+    counting_drafter<decltype(drafter)> counting{&drafter, &asked};
+    draft_ahead ahead(counting);
+    specdec::one_after_the_other executor;
+    specdec::session text(vocab_size, {.max_tokens = 40, .sampling = {.temperature = 0}, .mask = mask});
+    text.begin(prompt);
+    std::vector<std::size_t> committed;
+    specdec::overlapped_generate(text, target, ahead, executor,
+                                 [&](const specdec::outcome& out) { committed.push_back(out.committed); });
+    EXPECT_EQ(committed, std::vector<std::size_t>(10, 4));
+    // A round's draft and its guess; the last has no guess, since the text ends with it.
+    EXPECT_EQ(asked.size(), 10U);
+    for (const auto& [round, times] : asked) EXPECT_EQ(times, round < 9 ? 2 : 1) << round;
+  }
 }
 
 TEST(overlapped, begins_with_a_call_at_once_where_it_is_told_to) {
@@ -718,25 +795,35 @@ TEST(overlapped, takes_less_time_than_its_two_sides_together) {
   EXPECT_LT(overlapped.stats().draft_seconds, plain.stats().draft_seconds);
 }
 
+/// Every second token. Allocates nothing.
+struct every_second {
+  [[nodiscard]] bool allows(token_id token) const { return token % 2 == 0; }
+  void fill(std::span<std::uint32_t> words) const { std::fill(words.begin(), words.end(), 0x55555555U); }
+  void advance(token_id) const {}
+  void rollback(std::size_t) const {}
+};
+
 TEST(overlapped, allocates_nothing_once_warm) {
-  for (const double temperature : {0.0, 1.0}) {
-    still_model target(100, {.scale = 1.0F / 24});
-    still_model draft(100, {.scale = 1.0F / 24, .noise = 0.05F});
-    specdec::model_drafter drafter(draft, specdec::constant{4});
-    draft_ahead ahead(drafter);
-    specdec::background_thread second;
-    specdec::session text(100, {.max_tokens = 600, .sampling = {temperature}, .seed = 1});
-    text.begin(prompt);
-    // A draft that is cancelled, as happens if the second thread is late, ends by an exception.
-    const std::size_t cancelling = counting_new::counts_exceptions() ? 1 : 0;
-    std::size_t before = 0;
-    specdec::overlapped_generate(text, target, ahead, second, [&](const specdec::outcome& out) {
-      if (out.round > 30) {
-        EXPECT_LE(counting_new::allocations(), before + cancelling) << out.round;
-      }
-      before = counting_new::allocations();
-    });
-    EXPECT_GT(text.stats().rounds, 60U);
+  for (const specdec::any_mask& mask : {specdec::any_mask(), specdec::any_mask(every_second{})}) {
+    for (const double temperature : {0.0, 1.0}) {
+      still_model target(100, {.scale = 1.0F / 24});
+      still_model draft(100, {.scale = 1.0F / 24, .noise = 0.05F});
+      specdec::model_drafter drafter(draft, specdec::constant{4});
+      draft_ahead ahead(drafter);
+      specdec::background_thread second;
+      specdec::session text(100, {.max_tokens = 600, .sampling = {temperature}, .seed = 1, .mask = mask});
+      text.begin(prompt);
+      // A draft that is cancelled, as happens if the second thread is late, ends by an exception.
+      const std::size_t cancelling = counting_new::counts_exceptions() ? 1 : 0;
+      std::size_t before = 0;
+      specdec::overlapped_generate(text, target, ahead, second, [&](const specdec::outcome& out) {
+        if (out.round > 30) {
+          EXPECT_LE(counting_new::allocations(), before + cancelling) << out.round;
+        }
+        before = counting_new::allocations();
+      });
+      EXPECT_GT(text.stats().rounds, 60U);
+    }
   }
 }
 

@@ -21,6 +21,8 @@
 #include "../proposal.hpp"
 #include "../random.hpp"
 #include "../sampling/law.hpp"
+#include "../sampling/mask.hpp"
+#include "../sampling/text_so_far.hpp"
 #include "../vectors.hpp"
 #include "../verify/verdict.hpp"
 
@@ -56,6 +58,8 @@ struct ahead_options {
 /// it as often as can be. What is drafted behind it is the draft of the next round, under the next round's keys: the
 /// very draft that the drafter would answer with if it was asked then. Whether it is used depends on the verdict alone,
 /// so the law of the text is the target's. What is not used has been seen by nobody, so its noise is still fresh.
+/// The drafter is told what was drafted as if it were committed; so nothing is drafted behind tokens that cannot be:
+/// behind one that the mask forbids, or behind an end token.
 /// Source: Liu et al. 2024 (arXiv:2408.11850), PEARL, whose pre-verify and post-verify are this with `first` = 0. There
 /// the token behind a draft that was accepted whole is not drawn at all; here it is, coupled with the guess.
 ///
@@ -97,9 +101,10 @@ class draft_ahead {
   }
 
   /// Drafts the guess, announces it, and drafts behind it until that is done or cancelled. Calls nothing but the
-  /// drafter, chance and link, and changes nothing that they do not: it may run while the target scores. Throws
-  /// std::invalid_argument if the guess is larger than was requested, or over another vocabulary; what the drafter
-  /// throws passes through. Precondition: called behind `begin`, whose request is still valid.
+  /// drafter, the mask, chance and link, and changes nothing that they do not: it may run while the target scores.
+  /// Throws std::invalid_argument if the guess is larger than was requested, or over another vocabulary; what drafter
+  /// and mask throw passes through. Preconditions: called behind `begin`, whose request is still valid; the draft fits
+  /// it (`draft::require_fit`).
   template <Chance C, RoundLink L>
   void go_on(C& chance, L& link) {
     is_ahead_ = false;
@@ -110,8 +115,7 @@ class draft_ahead {
     next.context = view_of(text_);
     next.max_depth = next.max_nodes = 1;
     guess_.begin(next);
-    const auto ends = [&](token_id token) { return asked_.target_law->ends().ends(token); };
-    if (drafted < asked_.max_depth && (drafted == 0 || !ends(current_.tokens().back()))) {
+    if (drafted < asked_.max_depth && leads_on(current_.tokens())) {
       const auto propose = [&] {
         drafter_->propose(next, chance, guess_);
         guess_.require_fit(next, asked_.target_law->vocab_size());
@@ -122,7 +126,7 @@ class draft_ahead {
     // Target and drafter are led along the text by one mask, so the target's verdict waits.
     const bool shares_mask = asked_.mask != nullptr;
     if (!shares_mask) link.announce();
-    if (!guess_.empty() && !ends(guess_.token(1)) && !link.cancelled()) {
+    if (!guess_.empty() && leads_on(current_.tokens(), guess_.token(1)) && !link.cancelled()) {
       text_.push_back(guess_.token(1));
       next.context = view_of(text_);
       next.max_depth = asked_.max_depth - drafted - 1;
@@ -209,6 +213,21 @@ class draft_ahead {
 #else
     drafting();
 #endif
+    return true;
+  }
+
+  /// Whether the text may go on behind the token, which comes behind these drafted ones: the mask allows it, and it is
+  /// no end token.
+  [[nodiscard]] bool leads_on(std::span<const token_id> drafted, token_id token) const {
+    if (asked_.target_law->ends().ends(token)) return false;
+    return asked_.mask == nullptr || asked_.mask->allows({asked_.context, drafted, asked_.prompt_size}, token);
+  }
+
+  /// Whether it may go on behind all of these drafted tokens. A mask is not asked behind one where it may not.
+  [[nodiscard]] bool leads_on(std::span<const token_id> drafted) const {
+    for (std::size_t i = 0; i < drafted.size(); ++i) {
+      if (!leads_on(drafted.first(i), drafted[i])) return false;
+    }
     return true;
   }
 
