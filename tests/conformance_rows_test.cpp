@@ -10,6 +10,7 @@
 #include <limits>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -232,6 +233,39 @@ TEST(mutant_model, that_reads_the_last_token_twice) {
     if (call.size() == whole && whole > 1 && !now) seen.push_back(call.back());
   };
   expect_found(misreading_model(once_the_batch_is_over), requirement::causal_model_3, defect::last_token_twice);
+}
+
+TEST(mutant_model, is_shown_by_the_calls_that_gave_it_away) {
+  /// Answers one kind of call with its rows backwards, and misreads another: both are found among calls that are right.
+  struct wrong_at_times : right_model {
+    bool misreads = false;
+    logits_view<double> decode(tokens_view tokens, std::size_t rows) {
+      const auto answer = right_model::decode(tokens, rows);
+      if (!misreads && tokens.size() == 5 && rows == 3) std::swap_ranges(row(0), row(1), row(2));
+      if (misreads && tokens.size() == 5 && rows == 0) {
+        context[size() - 2] = static_cast<token_id>((context[size() - 2] + 1) % static_cast<token_id>(vocab));
+      }
+      return answer;
+    }
+  };
+  const auto expect_shown = [](bool misreads, defect kind, const std::vector<std::pair<std::size_t, char>>& calls) {
+    wrong_at_times model{{}, misreads};
+    const conformance_report report = check_target_model(model);
+    ASSERT_FALSE(report.conforming());
+    const auto& found = report.findings.front();
+    EXPECT_EQ(found.kind, kind) << report.text();
+    // Where they begin, and a truncation, come first.
+    ASSERT_EQ(found.calls.size(), 2 + calls.size()) << report.text();
+    EXPECT_EQ(found.calls[1], "truncate(3)");
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const std::string& call = found.calls[2 + i];
+      const std::string in_braces = call.substr(0, call.find('}'));
+      EXPECT_EQ(std::count(in_braces.begin(), in_braces.end(), ',') + 1, static_cast<std::ptrdiff_t>(calls[i].first));
+      EXPECT_EQ(call.substr(call.find('}')), std::string("}, ") + calls[i].second + ")");
+    }
+  };
+  expect_shown(false, defect::rows_out_of_order, {{5, '3'}});
+  expect_shown(true, defect::tokens_lost, {{5, '0'}, {1, '1'}});
 }
 
 }  // namespace

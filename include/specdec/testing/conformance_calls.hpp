@@ -76,10 +76,12 @@ class call_checks {
     if (base + count == text().size()) return;
     const logits next = probe().step(text()[base + count]);
     if (subject_.is_row(next, base + count)) return;
+    const std::vector<std::string> calls = probe().calls();
     explain_twice(base, count);
     probe().fail(requirement::causal_model_3, defect::tokens_lost,
                  "the token behind a call of " + std::to_string(count) + " tokens with " + std::to_string(rows) +
-                     " rows does not see that context: " + probe().difference(subject_.row(base + count), next));
+                     " rows does not see that context: " + probe().difference(subject_.row(base + count), next),
+                 calls);
   }
 
   [[noreturn]] void explain_call(std::size_t base, std::size_t count, std::size_t rows,
@@ -90,9 +92,9 @@ class call_checks {
       probe().begin();
       probe().truncate(3);
       const std::vector<logits> answer = probe().decode(subject_.part(3, c), r);
-      if (!subject_.are_rows(answer, 3 + c - r)) explain_rows(3, 3 + c - r, answer);
+      if (!subject_.are_rows(answer, 3 + c - r)) explain_rows(3, 3 + c - r, answer, probe().calls());
     }
-    explain_rows(base, base + count - rows, got);
+    explain_rows(base, base + count - rows, got, calls);
     explain_twice(base, count);
     for (std::size_t i = 0; i < rows; ++i) {
       const std::size_t place = base + count - rows + i;
@@ -107,11 +109,13 @@ class call_checks {
   }
 
   /// Names the mistake if `rows`, which should be T's from `first` on, are other rows of T.
-  void explain_rows(std::size_t base, std::size_t first, const std::vector<logits>& rows) {
+  /// @param calls those that gave the rows
+  void explain_rows(std::size_t base, std::size_t first, const std::vector<logits>& rows,
+                    const std::vector<std::string>& calls) {
     const auto fail = [&](defect kind, const std::string& got) {
-      probe().fail(
-          requirement::causal_model_3, kind,
-          "expected the rows behind the last " + std::to_string(rows.size()) + " tokens, in order; got " + got);
+      probe().fail(requirement::causal_model_3, kind,
+                   "expected the rows behind the last " + std::to_string(rows.size()) + " tokens, in order; got " + got,
+                   calls);
     };
     const auto all_are = [&](std::size_t place) {
       return std::all_of(rows.begin(), rows.end(), [&](const logits& row) { return subject_.is_row(row, place); });
