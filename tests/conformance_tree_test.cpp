@@ -8,6 +8,7 @@
 #include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
+#include <specdec/testing/faulty.hpp>
 #include <specdec/testing/law_model.hpp>
 #include <specdec/testing/tree_scoring.hpp>
 #include <stdexcept>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "laws.hpp"
+#include "message_of.hpp"
 #include "trees.hpp"
 
 namespace {
@@ -128,16 +130,17 @@ TEST(tree_conformance, finds_nothing_in_models_that_conform) {
   expect_conforming(law_model(5, [](laws::text_view text) { return laws::hashed(5, 3)(text.last(1)); }));
 }
 
+std::vector<double> rows_of(const specdec::LogitsRows auto& rows) {
+  std::vector<double> all;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t t = 0; t < vocab; ++t) all.push_back(rows.row(i)[t]);
+  return all;
+}
+
 TEST(tree_conformance, models_that_are_lifted_agree) {
   std::minstd_rand random(1);
   law_model direct(vocab, laws::hashed(vocab, 5));
   tree_scoring lifted(law_model(vocab, laws::hashed(vocab, 5)));
-  const auto rows_of = [](const auto& rows) {
-    std::vector<double> all;
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      for (std::size_t t = 0; t < vocab; ++t) all.push_back(rows.row(i)[t]);
-    return all;
-  };
   for (int round = 0; round < 30; ++round) {
     const trees::tree tree = trees::random_tree(1 + random() % 12, vocab, random() % 3, random);
     tokens fed{1, 2};
@@ -154,6 +157,57 @@ TEST(tree_conformance, models_that_are_lifted_agree) {
   EXPECT_THROW((void)lifted.decode_tree(tokens{1}, nodes{3}, 1), std::invalid_argument);
   EXPECT_THROW(direct.keep(nodes{1}), std::invalid_argument);
   EXPECT_THROW(lifted.keep(nodes{1}), std::invalid_argument);
+}
+
+TEST(tree_conformance, a_lifted_model_takes_no_node_for_text_behind_an_exception) {
+  using specdec::testing::fault_kind;
+  const auto law = laws::hashed(vocab, 5);
+  // Token 4 of the text; nodes 1 and 2 below the root, node 3 below node 2.
+  const tokens fed{4, 5, 2, 1};
+  const nodes parents{0, 0, 2};
+  for (const bool persistent : {false, true}) {
+    for (const auto kind : {fault_kind::throw_before, fault_kind::throw_midway, fault_kind::throw_after}) {
+      // The call of the text, and for each node one and a truncation.
+      for (std::size_t call = 1; call <= 7; ++call) {
+        specdec::testing::faulty_model faulty(law_model(vocab, law));
+        tree_scoring<decltype(faulty)&> lifted(faulty);
+        (void)lifted.decode(tokens{1, 2, 3}, 0);
+        faulty.arm({.kind = kind, .call = call, .persistent = persistent});
+        EXPECT_THROW((void)lifted.decode_tree(fed, parents, 4), specdec::testing::injected_fault);
+        const bool has_text = call > 1 || kind == fault_kind::throw_after;
+        EXPECT_EQ(lifted.size(), has_text ? 4U : 3U) << to_string(kind) << " in call " << call;
+        faulty.arm();
+        tokens text{1, 2, 3, 4};
+        text.resize(lifted.size());
+        text.push_back(0);
+        law_model direct(vocab, law);
+        EXPECT_EQ(rows_of(lifted.decode(tokens{0}, 1)), rows_of(direct.decode(text, 1)))
+            << to_string(kind) << " in call " << call;
+        EXPECT_EQ(lifted.size(), text.size());
+      }
+    }
+  }
+}
+
+TEST(tree_conformance, a_lifted_model_counts_the_rows_that_came) {
+  using specdec::testing::fault_kind;
+  const auto message = [](fault_kind kind, std::size_t call) {
+    tree_scoring lifted(specdec::testing::faulty_model(law_model(vocab, laws::hashed(vocab, 5)), {kind, call}));
+    std::string said = message_of([&] { (void)lifted.decode_tree(tokens{1, 2, 3}, nodes{0}, 3); });
+    EXPECT_EQ(lifted.size(), 2U);
+    return said;
+  };
+  const std::string expected = "specdec: expected ";
+  const std::string of_the_model = " rows of logits from the wrapped model; got ";
+  EXPECT_EQ(message(fault_kind::too_few_rows, 1), expected + "2" + of_the_model + "1");
+  EXPECT_EQ(message(fault_kind::too_many_rows, 1), expected + "2" + of_the_model + "3");
+  EXPECT_EQ(message(fault_kind::too_few_rows, 2), expected + "1" + of_the_model + "0");
+  EXPECT_EQ(message(fault_kind::too_many_rows, 2), expected + "1" + of_the_model + "2");
+  const std::string of_rows = "specdec: expected rows of 6 logits from the wrapped model; got one of ";
+  for (const std::size_t call : {1U, 2U}) {
+    EXPECT_EQ(message(fault_kind::narrow_rows, call), of_rows + "5");
+    EXPECT_EQ(message(fault_kind::wide_rows, call), of_rows + "7");
+  }
 }
 
 TEST(mutant_tree_model, whose_branches_see_each_other) {
