@@ -102,6 +102,14 @@ TEST(layer_skip, errors_say_what_came) {
   EXPECT_EQ(message_of([] { layer_skip(4, {}, {9}); }), "specdec: expected layers below 4 in a layer skip; got 9");
   EXPECT_EQ(message_of([] { (void)layer_skip::early_exit(4, 5); }),
             "specdec: expected an early exit behind 0 to 4 layers; got 5");
+  // Twice as many as these wrap round to 2, and to 0.
+  for (const std::size_t many : {(std::size_t{1} << 63) + 1, std::size_t{1} << 63, std::size_t{1} << 62}) {
+    const std::string message =
+        "specdec: expected a layer skip for at most 4611686018427387903 layers; got " + std::to_string(many);
+    EXPECT_EQ(message_of([&] { layer_skip{many}; }), message);
+    EXPECT_EQ(message_of([&] { layer_skip(many, {0}, {}); }), message);
+    EXPECT_EQ(message_of([&] { (void)layer_skip::early_exit(many, std::size_t{1} << 62); }), message);
+  }
   EXPECT_EQ(message_of([] { layer_skip(4).require_layers(8); }),
             "specdec: expected a layer skip for the 8 layers of the model; got one for 4");
   EXPECT_EQ(message_of([] { layer_skip(4).require_layers(4); }), "no exception");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -28,11 +29,11 @@ namespace specdec::inline SPECDEC_ABI {
 /// An immutable value that never fits a model by accident: it knows for how many layers it was made.
 class layer_skip {
  public:
-  /// Leaves nothing out of so many layers.
-  explicit layer_skip(std::size_t layers) : blocks_(2 * layers, 0) {}
+  /// Leaves nothing out of so many layers. Throws std::invalid_argument if there are more than can be counted twice.
+  explicit layer_skip(std::size_t layers) : blocks_(block_count(layers), 0) {}
 
   /// Leaves out the attention of these layers and the feed-forward blocks of those, in any order, the first layer being
-  /// 0. Throws std::invalid_argument if there is no such layer; to name one twice is no error.
+  /// 0. Throws std::invalid_argument if there is no such layer, or as above; to name one twice is no error.
   layer_skip(std::size_t layers, const std::vector<std::size_t>& attention,
              const std::vector<std::size_t>& feed_forward)
       : layer_skip(layers) {
@@ -41,7 +42,7 @@ class layer_skip {
   }
 
   /// Leaves out all but the first `kept` layers: early exit, the layer cap of Hugging Face's `assistant_early_exit`.
-  /// Throws std::invalid_argument if there are not so many.
+  /// Throws std::invalid_argument if there are not so many, or as above.
   [[nodiscard]] static layer_skip early_exit(std::size_t layers, std::size_t kept) {
     if (kept > layers) {
       raise<std::invalid_argument>("specdec: expected an early exit behind 0 to " + std::to_string(layers) +
@@ -76,6 +77,15 @@ class layer_skip {
   friend bool operator==(const layer_skip&, const layer_skip&) = default;
 
  private:
+  [[nodiscard]] static std::size_t block_count(std::size_t layers) {
+    constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / 2;
+    if (layers > most) {
+      raise<std::invalid_argument>("specdec: expected a layer skip for at most " + std::to_string(most) +
+                                   " layers; got " + std::to_string(layers));
+    }
+    return 2 * layers;
+  }
+
   [[nodiscard]] bool skips(std::size_t block) const noexcept {
     SPECDEC_ASSERT(block < blocks_.size());
     return blocks_[block] != 0;
