@@ -236,6 +236,40 @@ TEST(batch, drafts_that_branch_are_refused) {
             "specdec: expected a draft without branches, since a batch scores no trees");
 }
 
+TEST(batch, the_rows_of_each_of_several_models_are_counted) {
+  using specdec::testing::fault;
+  using specdec::testing::fault_kind;
+  using faulty = specdec::testing::faulty_model<model>;
+  const auto models = [](model (*make)(), const fault& planned) {
+    std::vector<faulty> made;
+    for (std::size_t i = 0; i < sequences; ++i) made.emplace_back(make(), i == 1 ? planned : fault{});
+    return separate_sequences(std::move(made));
+  };
+  const auto wishes = many_wishes(vocab, 3);
+  const auto expected = all_alone(wishes, with_gamma(4));
+  for (const auto& [kind, came] : {std::pair(fault_kind::too_few_rows, 0), std::pair(fault_kind::too_many_rows, 2)}) {
+    for (const bool of_target : {true, false}) {
+      // The first call that returns a row to it, and so one row.
+      const fault planned{kind, 1};
+      const std::string refusal =
+          "specdec: expected 1 rows of logits from the model of sequence 1; got " + std::to_string(came);
+      auto target = models(target_model, of_target ? planned : fault{});
+      auto draft = models(draft_model, of_target ? fault{} : planned);
+      specdec::batch_model_drafter drafter(draft, specdec::constant{of_target ? 0U : 4U});
+      session_batch batch(target, drafter);
+      std::size_t errors = 0;
+      const auto results = together(batch, sequences, vocab, wishes, 0, [&](const std::exception& error) {
+        EXPECT_NE(dynamic_cast<const std::invalid_argument*>(&error), nullptr);
+        EXPECT_EQ(error.what(), refusal);
+        ++errors;
+        return true;
+      });
+      EXPECT_EQ(errors, 1U);
+      EXPECT_EQ(results, of_target ? all_alone(wishes, with_gamma(0)) : expected);
+    }
+  }
+}
+
 TEST(batch, a_target_that_returns_too_few_rows_is_refused) {
   using right = separate_sequences<model>;
   struct short_of_one : right {

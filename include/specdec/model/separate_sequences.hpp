@@ -71,12 +71,14 @@ class separate_sequences {
   [[nodiscard]] std::size_t size(std::size_t sequence) const { return models_[sequence].size(); }
   [[nodiscard]] std::size_t capacity() const requires HasCapacity<Model> { return models_.front().capacity(); }
 
-  /// A call of each model that is fed. What one throws passes through; those before it have been fed then.
+  /// A call of each model that is fed. What one throws passes through; throws std::invalid_argument if one returns
+  /// another number of rows than its feed asks for. Those before it have been fed then.
   auto decode(std::span<const sequence_feed> feeds) {
     std::size_t count = 0;
     parts_.clear();
     for (const sequence_feed& feed : feeds) {
       parts_.push_back({count, models_[feed.sequence].decode(feed.tokens, feed.rows)});
+      require_rows(feed, parts_.back().rows.size());
       count += feed.rows;
     }
     return rows_of_several<rows>({parts_.data(), parts_.size()}, count);
@@ -94,6 +96,13 @@ class separate_sequences {
     if (got == expected) return;
     raise<std::invalid_argument>("specdec: expected models of a batch to agree on " + std::to_string(expected) + " " +
                                  what + "; one has " + std::to_string(got));
+  }
+
+  static void require_rows(const sequence_feed& feed, std::size_t came) {
+    if (came == feed.rows) return;
+    raise<std::invalid_argument>("specdec: expected " + std::to_string(feed.rows) +
+                                 " rows of logits from the model of sequence " + std::to_string(feed.sequence) +
+                                 "; got " + std::to_string(came));
   }
 
   std::vector<Model> models_;
