@@ -10,10 +10,12 @@
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "drafted.hpp"
 #include "laws.hpp"
+#include "message_of.hpp"
 
 namespace {
 
@@ -119,6 +121,31 @@ TEST(ngram_drafter, asks_its_policy) {
   constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
   EXPECT_EQ(drafted(specdec::ngram_drafter(table, specdec::fallback{0.7, endless}), {2}, {.max_depth = endless}),
             (tokens{1}));
+}
+
+TEST(ngram_drafter, refuses_a_target_of_another_vocabulary) {
+  const specdec::ngram_table right(10, corpus);
+  for (const std::size_t other : {4U, 12U}) {
+    const specdec::ngram_table wrong(other, corpus);
+    const std::string refusal = "specdec: expected one vocabulary of 10 tokens; the table of n-grams has " +
+                                std::to_string(other) +
+                                " (if the wider one is padding, wrap that model in specdec::padded)";
+    EXPECT_EQ(message_of([&] { (void)drafted(specdec::ngram_drafter(wrong), {7}); }), refusal);
+
+    // Of drafters for each text, a batch asks only the first for its vocabulary.
+    specdec::separate_sequences target(std::vector(2, testing::law_model(10, laws::hashed(10, 1))));
+    specdec::separate_drafters drafters(
+        2, [&](std::size_t sequence) { return specdec::ngram_drafter(sequence == 0 ? right : wrong); });
+    specdec::session_batch batch(target, drafters);
+    specdec::session first(10, generate_options{}), second(10, generate_options{});
+    for (auto* const text : {&first, &second}) {
+      text->begin(tokens{1, 9});
+      batch.join(*text);
+    }
+    EXPECT_EQ(message_of([&] { batch.round(); }), refusal);
+    EXPECT_EQ(batch.faulty(), &second);
+    EXPECT_FALSE(first.generated().empty());
+  }
 }
 
 template <class Policy>

@@ -101,7 +101,7 @@ class ngram_table {
   [[nodiscard]] std::size_t width() const noexcept { return width_; }
 
   /// The law behind `token`: of what followed it in the text; where nothing did, of all tokens. O(k) for k kept tokens.
-  /// The view lives as long as the table.
+  /// The view lives as long as the table. Precondition, for this and the next: the token is in the vocabulary.
   [[nodiscard]] proposal law_behind(token_id token) const {
     const std::size_t context = context_of(token);
     const std::size_t size = begins_[context + 1] - begins_[context];
@@ -173,11 +173,12 @@ class ngram_drafter {
   /// Hands what became of a round to the policy. See `Observes`.
   void observe(const outcome& out) requires Observes<Policy> { policy_.observe(out); }
 
-  /// See `Drafter`.
+  /// See `Drafter`. Throws std::invalid_argument if the target's vocabulary has another size than the table's.
   template <Chance C>
   void propose(const draft_request& request, C& chance, draft& answer) {
     static_assert(!EndsBeforeEntropy<Policy>, "specdec: nobody computes the entropy of n-gram counts for a policy");
     const law& target = *request.target_law;
+    require_vocabulary(target.vocab_size(), vocab_size(), "the table of n-grams");
     const bool greedy = target.params().temperature == 0;
     const std::size_t goal = std::min({policy_.depth(request), request.max_depth, request.max_nodes});
     const std::size_t room = std::min(goal, laws_reserved_at_most);
