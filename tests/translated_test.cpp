@@ -135,6 +135,15 @@ TEST(vocabulary_map, refuses_in_words) {
   };
   EXPECT_EQ(refusal([&] { vocabulary_map(target_pieces, beyond({"a"})); }),
             "specdec: expected tokens 0 to 0; what the draft's tokenizer encodes has token 9");
+  // Of equal pieces the encoder decides, if it knows them.
+  EXPECT_EQ(refusal([&] {
+              vocabulary_map(tokenizer({"a"}), beyond({"a", "a"}));
+            }),
+            "specdec: expected tokens 0 to 1; what the draft's tokenizer encodes has token 9");
+  EXPECT_EQ(refusal([&] {
+              vocabulary_map(beyond({"a", "a"}), tokenizer({"a"}));
+            }),
+            "specdec: expected tokens 0 to 1; what the target's tokenizer encodes has token 9");
 }
 
 /// A draft model that knows what it was fed.

@@ -37,8 +37,8 @@ class vocabulary_map {
  public:
   /// @param special what the caller pairs: begin and end tokens, as a rule; shared, whatever their bytes
   /// @param unknown the draft's stand-in for target tokens without a text
-  /// Throws std::invalid_argument if a vocabulary is empty, a token named here or by the draft's tokenizer is outside
-  /// its vocabulary, a token is paired twice, or no token is shared; what the tokenizers throw passes through.
+  /// Throws std::invalid_argument if a vocabulary is empty, a token named here or by a tokenizer is outside its
+  /// vocabulary, a token is paired twice, or no token is shared; what the tokenizers throw passes through.
   template <Tokenizer Target, Tokenizer Draft>
   vocabulary_map(const Target& target, const Draft& draft, const std::vector<token_pair>& special = {},
                  token_id unknown = 0)
@@ -75,13 +75,13 @@ class vocabulary_map {
       encoded.clear();
       if (const token_id paired = shared_draft[static_cast<std::size_t>(token)]; paired != none) {
         encoded.push_back(paired);
-      } else if (const token_id same = draft_texts.find(text, draft); same != none) {
+      } else if (const token_id same = draft_texts.find(text, draft, encoded_by_draft); same != none) {
         encoded.push_back(same);
-        if (!to_target(same) && target_texts.find(text, target) == token) share(token, same);
+        if (!to_target(same) && target_texts.find(text, target, encoded_by_target) == token) share(token, same);
       } else if (!text.empty()) {
         draft.encode(text, encoded);
       }
-      for (const token_id part : encoded) require_token(part, draft_size_, "what the draft's tokenizer encodes");
+      for (const token_id part : encoded) require_token(part, draft_size_, encoded_by_draft);
       if (encoded.empty()) encoded.push_back(unknown);
       append_to(tokens_, view_of(encoded));
       ends_.push_back(tokens_.size());
@@ -121,6 +121,9 @@ class vocabulary_map {
 
  private:
   static constexpr token_id none = -1;
+  // Where a token came from, for messages.
+  static constexpr const char* encoded_by_target = "what the target's tokenizer encodes";
+  static constexpr const char* encoded_by_draft = "what the draft's tokenizer encodes";
 
   /// The tokens of one vocabulary by their bytes.
   class text_table {
@@ -148,8 +151,9 @@ class vocabulary_map {
     }
 
     /// The token of these bytes, or `none`. Of several, the one that `tokenizer` encodes the bytes to; else the lowest.
+    /// Throws std::invalid_argument, saying what encoded it, for a token outside the vocabulary.
     template <class T>
-    [[nodiscard]] token_id find(std::string_view bytes, const T& tokenizer) const {
+    [[nodiscard]] token_id find(std::string_view bytes, const T& tokenizer, const char* encoder) const {
       if (bytes.empty()) return none;
       const auto first =
           std::lower_bound(by_text_.begin(), by_text_.end(), bytes,
@@ -158,8 +162,8 @@ class vocabulary_map {
       if (first + 1 == by_text_.end() || text(first[1]) != bytes) return *first;
       std::vector<token_id> encoded;
       tokenizer.encode(bytes, encoded);
-      const bool is_one = encoded.size() == 1 && encoded[0] >= 0 &&
-                          static_cast<std::size_t>(encoded[0]) < ends_.size() && text(encoded[0]) == bytes;
+      for (const token_id part : encoded) require_token(part, ends_.size(), encoder);
+      const bool is_one = encoded.size() == 1 && text(encoded[0]) == bytes;
       return is_one ? encoded[0] : *first;
     }
 
