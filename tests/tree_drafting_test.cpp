@@ -8,9 +8,12 @@
 #include <numeric>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/exactness.hpp>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "laws.hpp"
+#include "message_of.hpp"
 
 namespace {
 
@@ -308,7 +311,21 @@ TEST(tree_drafter, counts_what_is_kept) {
 
 TEST(tree_shape, refuses_more_than_a_draft_can_hold_side_by_side) {
   EXPECT_EQ(uniform({65536}).size(), 65536U);
+  EXPECT_EQ(uniform({256, 256, 1}).size(), 256U + 2 * 65536U);
   EXPECT_THROW((void)uniform({257, 257}), std::invalid_argument);
+  // Refused before there is memory for them.
+  constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
+  const auto refusal = [](const std::vector<std::size_t>& branching) {
+    return message_of([&] { (void)uniform(branching); });
+  };
+  const std::string expected = "specdec: expected a tree of at most 65536 nodes of one depth; got more at depth ";
+  EXPECT_EQ(refusal({endless}), expected + "1");
+  EXPECT_EQ(refusal({1000000, 1000000}), expected + "1");
+  EXPECT_EQ(refusal({3, endless / 2}), expected + "2");
+  EXPECT_EQ(refusal({2, endless / 2 + 1}), expected + "2");
+  EXPECT_EQ(refusal({256, 256, 2}), expected + "3");
+  // Behind a level without nodes there are none.
+  EXPECT_EQ(uniform({2, 0, endless}).size(), 2U);
 }
 
 TEST(dynamic_tree_drafter, drafts_the_worthiest_nodes) {

@@ -32,7 +32,10 @@ class tree_shape {
     tree_shape shape;
     std::size_t begin = 0;
     std::size_t end = 1;
-    for (const std::size_t count : branching) {
+    for (std::size_t depth = 0; depth < branching.size() && begin < end; ++depth) {
+      const std::size_t count = branching[depth];
+      // Before there are so many; the product may not even be a number.
+      if (count > draft::most_beside / (end - begin)) refuse_width(depth + 1);
       for (std::size_t node = begin; node < end; ++node) {
         for (std::size_t i = 0; i < count; ++i) shape.parents_.push_back(static_cast<node_id>(node));
       }
@@ -95,12 +98,14 @@ class tree_shape {
     for (const node_id parent : parents_) {
       const std::size_t depth = depth_of(parent) + 1;
       width = depths_.empty() || depth > depths_.back() ? 1 : width + 1;
-      if (width > draft::most_beside) {
-        raise<std::invalid_argument>("specdec: expected a tree of at most " + std::to_string(draft::most_beside) +
-                                     " nodes of one depth; got more at depth " + std::to_string(depth));
-      }
+      if (width > draft::most_beside) refuse_width(depth);
       depths_.push_back(depth);
     }
+  }
+
+  [[noreturn]] static void refuse_width(std::size_t depth) {
+    raise<std::invalid_argument>("specdec: expected a tree of at most " + std::to_string(draft::most_beside) +
+                                 " nodes of one depth; got more at depth " + std::to_string(depth));
   }
 
   std::vector<node_id> parents_;
