@@ -41,6 +41,10 @@ TEST(tree_shape, numbers_nodes_level_by_level) {
   EXPECT_EQ(shape.first_child(2), 6U);
   EXPECT_EQ(shape.rank_of(7), 1U);
   EXPECT_EQ(shape.depth_of(0), 0U);
+  EXPECT_EQ(shape.size_within(0), 0U);
+  EXPECT_EQ(shape.size_within(1), 2U);
+  EXPECT_EQ(shape.size_within(2), 8U);
+  EXPECT_EQ(shape.size_within(9), 8U);
   EXPECT_FALSE(shape.is_chain());
   EXPECT_TRUE(tree_shape::chain(5).is_chain());
   EXPECT_EQ(tree_shape::chain(5), uniform({1, 1, 1, 1, 1}));

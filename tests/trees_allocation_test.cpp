@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <specdec/specdec.hpp>
 #include <vector>
 
+#include "counting_new.hpp"
 #include "still_model.hpp"
 
 namespace {
@@ -47,6 +49,25 @@ void expect_no_allocation_once_warm(const Rule& rule) {
       }
     }
     expect_no_allocation_once_warm(rule, specdec::dynamic_tree_drafter(draft, {.nodes = 16, .depth = 4}), sampling);
+  }
+}
+
+TEST(allocation, of_a_tree_is_for_what_was_asked_for) {
+  still_model target(vocabulary, {.seed = 1}), draft(vocabulary, {.seed = 2});
+  // Laws for all of the shape would take 480 MB.
+  specdec::tree_drafter drafter(draft, tree_shape::chain(100000), {.top = 0});
+  for (const std::size_t max_tokens : {6U, 400U}) {
+    specdec::session text(vocabulary, {.max_tokens = max_tokens}, specdec::recursive_rejection{});
+    text.begin(std::vector<token_id>{10, 11, 12});
+    specdec::draft drafted;
+    const long long before = counting_new::live().bytes;
+    const auto request = text.request();
+    drafted.begin(request);
+    drafter.propose(request, text.chance(), drafted);
+    EXPECT_EQ(drafted.size(), max_tokens - 1);
+    // The laws that were drafted from, and what a vector takes ahead of time.
+    EXPECT_LT(counting_new::live().bytes - before,
+              static_cast<long long>(4 * max_tokens * vocabulary * sizeof(float) + (1U << 18)));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../decode/held_tokens.hpp"
 #include "../decode/outcome.hpp"
 #include "../proposal.hpp"
 #include "../sampling/law.hpp"
@@ -160,9 +161,11 @@ class tree_drafter {
     const std::size_t depth = std::min(shape_.depth(), request.max_depth);
     const std::size_t room = std::min(request.max_nodes, model_.room(request));
     if (depth == 0 || room == 0) return;
-    answer.reserve(shape_.size(), shape_.size() * kept_.size());
-    drafted_.assign(shape_.size() + 1, no_node);
-    read_.assign(shape_.size() + 1, 0);
+    const std::size_t most = shape_.size_within(depth);
+    const std::size_t expected = std::min({most, room, laws_reserved_at_most});
+    answer.reserve(expected, expected * kept_.size());
+    drafted_.assign(most + 1, no_node);
+    read_.assign(most + 1, 0);
     drafted_[root] = root;
     {
       const auto& rows = model_.read_text(request);

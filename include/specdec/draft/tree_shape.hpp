@@ -70,6 +70,10 @@ class tree_shape {
   [[nodiscard]] std::size_t size() const noexcept { return parents_.size(); }
   /// The greatest depth of a node.
   [[nodiscard]] std::size_t depth() const noexcept { return depths_.empty() ? 0 : depths_.back(); }
+  /// The number of nodes of at most that depth: nodes 1 to this. O(log size).
+  [[nodiscard]] std::size_t size_within(std::size_t depth) const noexcept {
+    return static_cast<std::size_t>(std::upper_bound(depths_.begin(), depths_.end(), depth) - depths_.begin());
+  }
   /// The parents of nodes 1, 2, ...
   [[nodiscard]] std::span<const node_id> parents() const noexcept { return view_of(parents_); }
   /// The depth of a node; 0 for the root.
