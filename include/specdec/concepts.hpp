@@ -34,6 +34,7 @@ concept LogitsRow = std::same_as<std::remove_cvref_t<R>, logits_row<float>> ||
 /// Requirements
 ///  1. `rows.size()` is the number of rows.
 ///  2. `rows.row(i)`, i < size(), is a `logits_row` of one of these types. Asking twice gives the same numbers.
+///  3. What `decode` returns by value can be moved.
 ///
 /// Not required: that rows are contiguous, that they exist before they are asked for, ownership.
 template <class R>
