@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <specdec/specdec.hpp>
 #include <specdec/testing/conformance.hpp>
@@ -131,6 +132,53 @@ TEST(llama_cpp_tree_context, a_cancelled_tree_is_forgotten) {
     for (std::size_t i = 0; i < 12; ++i) {
       for (std::size_t t = 0; t < context.vocab_size(); ++t) {
         ASSERT_NEAR(rows.row(i)[t], expected.row(i)[t], rounding) << patient << ", row " << i;
+      }
+    }
+  }
+}
+
+TEST(llama_cpp_tree_context, goes_on_where_somebody_else_has_used_its_memory) {
+  const auto text = some_text(24);
+  const llama_context_params params = llama::for_trees(small(), 3);
+  const std::vector<node_id> tree{0, 0, 1};
+  const auto nodes = std::span(text).last(3);
+  llama::tree_context fresh(in_float32("target"), params);
+  (void)fresh.decode(std::span(text).first(20), 0);
+  const auto expected = fresh.decode_tree(nodes, tree, 3);
+  const auto expect_right = [&](llama::tree_context& context) {
+    const auto rows = context.decode_tree(nodes, tree, 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (std::size_t t = 0; t < context.vocab_size(); ++t) {
+        ASSERT_NEAR(rows.row(i)[t], expected.row(i)[t], rounding) << "row " << i;
+      }
+    }
+  };
+  using use = void (*)(llama_memory_t);
+  const use uses[] = {[](llama_memory_t memory) { (void)llama_memory_seq_rm(memory, 0, 10, -1); },
+                      [](llama_memory_t memory) { (void)llama_memory_seq_rm(memory, 0, -1, -1); },
+                      [](llama_memory_t memory) { llama_memory_clear(memory, true); }};
+  for (std::size_t i = 0; i < std::size(uses); ++i) {
+    for (const bool reads_first : {false, true}) {
+      SCOPED_TRACE(std::to_string(i) + (reads_first ? ", text first" : ""));
+      llama::tree_context context(in_float32("target"), params);
+      (void)context.decode(std::span(text).first(19), 0);
+      // Branches have a part of the text from here on.
+      (void)context.decode_tree(nodes, tree, 3);
+      context.keep({});
+      uses[i](llama_get_memory(context.handle()));
+      EXPECT_NE(message_of([&] { (void)context.decode_tree(nodes, tree, 3); }).find("somebody else has used it"),
+                std::string::npos);
+      if (reads_first) {
+        (void)context.decode(std::span(text).subspan(19, 1), 0);
+        expect_right(context);
+      } else {
+        const std::vector<token_id> call{text[19], nodes[0], nodes[1], nodes[2]};
+        const auto rows = context.decode_tree(call, tree, 3);
+        for (std::size_t t = 0; t < context.vocab_size(); ++t) {
+          ASSERT_NEAR(rows.row(2)[t], expected.row(2)[t], rounding);
+        }
+        context.keep({});
+        expect_right(context);
       }
     }
   }

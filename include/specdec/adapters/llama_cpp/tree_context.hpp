@@ -202,6 +202,7 @@ class tree_context {
   void begin_branches() {
     for (const node_id above : fresh_) {
       if (branches_ == shared_.size()) shared_.push_back(0);
+      forget_behind(branches_, has_its_part(branches_) ? text_.held() : 0);
       std::size_t& shared = shared_[branches_++];
       const auto to = static_cast<llama_seq_id>(branches_);
       const llama_seq_id from = above == root ? text_.id() : through_[above - 1];
@@ -246,7 +247,13 @@ class tree_context {
     through_.clear();
   }
 
-  /// Takes tokens that are no longer text from a branch that is not in use.
+  /// Whether a branch that is not in use still has its part of the text, since somebody else who used the memory of
+  /// the text (`sequence::prepare`) may have used the branches', too.
+  [[nodiscard]] bool has_its_part(std::size_t branch) const noexcept {
+    return llama_memory_seq_pos_max(memory(), sequence_of(branch)) + 1 == position(shared_[branch]);
+  }
+
+  /// Takes tokens that are no longer text, or not in the memory, from a branch that is not in use.
   void forget_behind(std::size_t branch, std::size_t n) noexcept {
     if (shared_[branch] <= n) return;
     llama_memory_seq_rm(memory(), sequence_of(branch), position(n), -1);
