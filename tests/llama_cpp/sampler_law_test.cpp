@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <map>
 #include <random>
 #include <span>
@@ -15,6 +16,7 @@
 #include <specdec/testing/faulty.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "laws.hpp"
@@ -454,6 +456,107 @@ TEST(llama_cpp_sampler_law, a_sampler_that_throws_does_not_spoil_the_chain) {
     const auto row = copied(rows.row(0));
     for (std::size_t t = 0; t < row.size(); ++t) ASSERT_NEAR(row[t], expected[t], 1e-3) << failure << " " << t;
   }
+}
+
+template <class Law>
+auto faulty_model(std::size_t vocab_size, Law law, const specdec::testing::fault& planned = {}) {
+  return specdec::testing::faulty_model(specdec::recorded(specdec::testing::law_model(vocab_size, law)), planned);
+}
+
+TEST(llama_cpp_sampler_law, counts_the_rows_of_its_target) {
+  using specdec::testing::fault_kind;
+  const llama::sampler chain = llama::sampler::chain({llama_sampler_init_temp(0.8F)});
+  const std::vector<token_id> text{0, 1, 2, 3};
+  const std::vector<node_id> tree{0, 0};
+  for (const auto& [kind, came] :
+       {std::pair(fault_kind::too_few_rows, "2"), std::pair(fault_kind::too_many_rows, "4")}) {
+    llama::sampler_law law(faulty_model(6, laws::hashed(6, 1), {kind, 1}), chain.handle(), 1);
+    const std::string refusal =
+        std::string("specdec::llama_cpp: expected 3 rows of logits from the target; got ") + came;
+    EXPECT_EQ(message_of([&] { (void)law.decode(text, 3); }), refusal);
+    ASSERT_EQ(law.size(), 4U);
+    law.truncate(1);
+    law.model().arm({kind, 1});
+    EXPECT_EQ(message_of([&] { (void)law.decode_tree(std::span(text).subspan(1), tree, 3); }), refusal);
+    ASSERT_EQ(law.size(), 2U);
+    // The tree is forgotten.
+    EXPECT_EQ(law.decode_tree(std::span(text).last(2), tree, 2).size(), 2U);
+    law.keep(std::vector<node_id>{2});
+    ASSERT_EQ(law.tokens().back(), 3);
+  }
+}
+
+TEST(llama_cpp_sampler_law, hands_on_rows_of_another_width) {
+  using specdec::testing::fault_kind;
+  const llama::sampler chain = llama::sampler::chain({llama_sampler_init_top_k(2)});
+  const std::vector<token_id> text{0, 1, 5, 2};
+  for (const auto& [kind, width] : {std::pair(fault_kind::narrow_rows, 5U), std::pair(fault_kind::wide_rows, 7U)}) {
+    llama::sampler_law law(faulty_model(6, laws::hashed(6, 1), {kind, 1}), chain.handle(), 1);
+    auto right = faulty_model(6, laws::hashed(6, 1));
+    const auto expected = right.decode(text, 4);
+    const auto rows = law.decode(text, 4);
+    // From behind, so that every row is asked for by the one behind it, of which one is the token that is lacking.
+    for (std::size_t i = 4; i-- > 0;) {
+      const auto row = rows.row(i);
+      ASSERT_EQ(row.size(), width);
+      for (std::size_t t = 0; t < 5; ++t) EXPECT_EQ(row[t], static_cast<float>(expected.row(i)[t]));
+    }
+  }
+}
+
+// What the chain would make of such a row is a law in which the fault does not show.
+TEST(llama_cpp_sampler_law, hides_no_fault_of_a_row) {
+  constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinite = std::numeric_limits<double>::infinity();
+  const auto right = laws::hashed(40, 3);
+  const std::vector<token_id> prompt{0, 1};
+  llama_sampler* const samplers[] = {llama_sampler_init_top_k(5), llama_sampler_init_min_p(0.1F, 1),
+                                     llama_sampler_init_top_p(0.9F, 1), llama_sampler_init_temp(0.8F),
+                                     llama_sampler_init_greedy()};
+  for (llama_sampler* const one : samplers) {
+    const llama::sampler chain = llama::sampler::chain({one});
+    SCOPED_TRACE(llama::name_of(one));
+    const auto text_of = [&](double spoilt, specdec::row_fault expected) {
+      bool broken = spoilt != 0;
+      const auto law_of = [&](std::span<const token_id> text) {
+        auto law = right(text);
+        if (broken && text.size() == 7) law[7] = spoilt;
+        return law;
+      };
+      specdec::recorded model(specdec::testing::law_model(40, law_of));
+      llama::sampler_law<decltype(model)&> law(model, chain.handle(), prompt.size());
+      specdec::testing::law_model draft(40, right);
+      specdec::session text(40, {.gamma = 4, .max_tokens = 12, .seed = 5});
+      text.begin(prompt);
+      if (broken) {
+        EXPECT_THROW(specdec::speculative_generate(text, law, draft), specdec::logits_error);
+        EXPECT_EQ(text.fault(), expected);
+        EXPECT_EQ(text.faulty_position(), 7U);
+        broken = false;
+        text.resume();
+      }
+      specdec::speculative_generate(text, law, draft);
+      return std::vector<token_id>(text.tokens().begin(), text.tokens().end());
+    };
+    const auto expected = text_of(0, specdec::row_fault::none);
+    EXPECT_EQ(text_of(not_a_number, specdec::row_fault::nan), expected);
+    EXPECT_EQ(text_of(infinite, specdec::row_fault::positive_infinity), expected);
+  }
+}
+
+TEST(llama_cpp_sampler_law, tells_its_chain_of_nothing_behind_a_row_that_is_unusable) {
+  using faulty = specdec::testing::faulty_model<llama::context&>;
+  const auto prompt = target().tokenize("Count:");
+  const auto forbidden = target().tokenize(" five");
+  const llama::sampler chain = llama::sampler::chain(
+      {llama_sampler_init_grammar(target().vocabulary(), "root ::= \" one\" | \" two\"", "root"), dist()});
+  llama::context context(in_float32("target"), small());
+  faulty model(context, {specdec::testing::fault_kind::nan, 1});
+  llama::sampler_law<faulty&> law(model, chain.handle(), prompt.size());
+  auto text = prompt;
+  text.insert(text.end(), forbidden.begin(), forbidden.end());
+  const auto rows = law.decode(text, forbidden.size() + 1);
+  for (std::size_t i = rows.size(); i-- > 0;) EXPECT_EQ(std::isnan(rows.row(i)[0]), i == 0);
 }
 
 TEST(llama_cpp_sampler_law, refuses_chains_whose_law_does_not_follow_from_the_text) {

@@ -42,6 +42,9 @@ namespace specdec::inline SPECDEC_ABI::llama_cpp {
 /// goes back in a text (`rewind`), or forks it, meets the coins of the first text again; another chain has others.
 /// Refused are mirostat and adaptive-p, whose state follows what they draw themselves.
 ///
+/// A row of the target's that is unusable, of another width or with NaN or +inf, is handed on as it is, and the chain
+/// is told of nothing behind it: what the chain would make of it may look like a law.
+///
 /// Owns the target; `sampler_law<M&>` refers to it, and then all calls must go through this. Models `TargetModel` and
 /// `KnowsTokens`, and `HasCapacity` and `DecodesTrees` where the target does. Rows are computed when they are asked
 /// for. Not movable while its rows are in use. A chain is applied to all tokens: at the cost of llama.cpp's sampling,
@@ -105,12 +108,13 @@ class sampler_law {
   [[nodiscard]] wrapped& model() noexcept { return target_; }
 
   /// The target's decode, with the chain's rows. Throws what that throws, and std::invalid_argument for a row before
-  /// the chain's beginning.
+  /// the chain's beginning, and if the target returns another number of rows than asked for.
   rows decode(std::span<const token_id> tokens, std::size_t count) {
     require_rows(target_.size() + tokens.size(), count);
     nodes_.clear();
     forget_lost_text();
     source_.emplace(target_.decode(tokens, count));
+    require_source(count);
     return begin_rows(0, count);
   }
 
@@ -122,6 +126,7 @@ class sampler_law {
     forget_lost_text();
     try {
       source_.emplace(target_.decode_tree(tokens, parents, count));
+      require_source(count);
     } catch (...) {
       // The target may have forgotten its tree, or not.
       nodes_.clear();
@@ -150,7 +155,11 @@ class sampler_law {
  private:
   using source_rows = std::remove_cvref_t<rows_of<wrapped>>;
 
-  enum class row_state : unsigned char { unknown, computed, unreachable };
+  enum class row_state : unsigned char {
+    unknown,
+    computed,
+    as_it_came,  ///< without the chain: unusable, or behind such a row, or behind a token that the chain forbids
+  };
 
   static sampler copy(const llama_sampler* chain) {
     if (chain == nullptr) throw error("specdec::llama_cpp: expected a chain of samplers; got a null pointer");
@@ -215,27 +224,37 @@ class sampler_law {
                                 " rows of a text of " + std::to_string(size));
   }
 
+  void require_source(std::size_t count) const {
+    if (const std::size_t came = source_->size(); came != count) {
+      throw std::invalid_argument("specdec::llama_cpp: expected " + std::to_string(count) +
+                                  " rows of logits from the target; got " + std::to_string(came));
+    }
+  }
+
   rows begin_rows(std::size_t nodes, std::size_t count) {
     text_rows_ = count - std::min(count, nodes);
     first_node_ = nodes_.size() - std::min(count, nodes);
     states_.assign(count, row_state::unknown);
-    values_.resize(std::max(values_.size(), count * vocab_size()));
+    values_.resize(std::max(values_.size(), count));
     return rows(*this, count);
   }
 
   logits_row<float> row(std::size_t i) {
     if (states_[i] == row_state::unknown) compute(i);
-    if (states_[i] == row_state::unreachable) return copy_source(i);
-    return {&values_[i * vocab_size()], vocab_size()};
+    return {values_[i].data(), values_[i].size()};
   }
 
-  /// A row behind a token that the chain forbids. Its law does not matter, for no rule keeps such a token; but the
-  /// chain must not be told of it, since a grammar would end the program.
-  logits_row<float> copy_source(std::size_t i) {
+  /// Copies a row, whatever its width, and says whether it is usable.
+  bool copy_source(std::size_t i) {
     const auto from = source_->row(i);
-    float* const to = &values_[i * vocab_size()];
-    for (std::size_t t = 0; t < vocab_size(); ++t) to[t] = static_cast<float>(from[t]);
-    return {to, vocab_size()};
+    std::vector<float>& to = values_[i];
+    to.resize(from.size());
+    bool usable = from.size() == vocab_size();
+    for (std::size_t t = 0; t < to.size(); ++t) {
+      to[t] = static_cast<float>(from[t]);
+      usable = usable && to[t] < std::numeric_limits<float>::infinity();
+    }
+    return usable;
   }
 
   /// The row before this one on its path, if it is of the same call.
@@ -260,16 +279,18 @@ class sampler_law {
   }
 
   void compute(std::size_t i) {
-    if (const std::optional<std::size_t> above = row_above(i)) {
-      const logits_row<float> before = row(*above);
-      list_text(i);
-      if (states_[*above] == row_state::unreachable ||
-          before[static_cast<std::size_t>(wanted_.back())] == -std::numeric_limits<float>::infinity()) {
-        states_[i] = row_state::unreachable;
-        return;
-      }
-    }
+    const std::optional<std::size_t> above = row_above(i);
+    if (above) (void)row(*above);
     list_text(i);
+    // The law behind a token that the chain forbids, or behind an unusable row, does not matter, for no rule keeps what
+    // comes there; but the chain must not be told of it, since a grammar would end the program.
+    const bool reachable = !above || (states_[*above] == row_state::computed &&
+                                      values_[*above][static_cast<std::size_t>(wanted_.back())] !=
+                                          -std::numeric_limits<float>::infinity());
+    if (!copy_source(i) || !reachable) {
+      states_[i] = row_state::as_it_came;
+      return;
+    }
     go_ahead();
     apply(i);
     states_[i] = row_state::computed;
@@ -319,12 +340,11 @@ class sampler_law {
                 " is not: for another prompt or more of it, call restart");
   }
 
+  /// Makes of a row, copied as it came, what the chain makes of it.
   void apply(std::size_t i) {
-    const auto from = source_->row(i);
-    candidates_.resize(vocab_size());
-    for (std::size_t t = 0; t < candidates_.size(); ++t) {
-      candidates_[t] = {static_cast<llama_token>(t), static_cast<float>(from[t]), 0};
-    }
+    std::vector<float>& row = values_[i];
+    candidates_.resize(row.size());
+    for (std::size_t t = 0; t < row.size(); ++t) candidates_[t] = {static_cast<llama_token>(t), row[t], 0};
     llama_token_data_array left{candidates_.data(), candidates_.size(), -1, false};
     std::optional<sampler> tossing;
     // The toss for this place must be there to be made again.
@@ -338,9 +358,8 @@ class sampler_law {
     }
     if (greedy_) keep_greatest(left);
 
-    float* const to = &values_[i * vocab_size()];
-    std::fill_n(to, vocab_size(), -std::numeric_limits<float>::infinity());
-    for (std::size_t k = 0; k < left.size; ++k) to[left.data[k].id] = left.data[k].logit;
+    std::fill(row.begin(), row.end(), -std::numeric_limits<float>::infinity());
+    for (std::size_t k = 0; k < left.size; ++k) row[static_cast<std::size_t>(left.data[k].id)] = left.data[k].logit;
   }
 
   static void keep_greatest(llama_token_data_array& left) {
@@ -397,7 +416,7 @@ class sampler_law {
   std::size_t text_rows_ = 0;   ///< the first rows are behind so many tokens of text
   std::size_t first_node_ = 0;  ///< and the others behind the nodes that follow this
   std::vector<row_state> states_;
-  std::vector<float> values_;
+  std::vector<std::vector<float>> values_;  ///< of each row
   std::vector<llama_token_data> candidates_;
   std::vector<token_id> wanted_;
   std::vector<node_id> path_;
