@@ -4,6 +4,7 @@
 
 #include <specdec/specdec.hpp>
 #include <specdec/testing/law_model.hpp>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -72,6 +73,34 @@ TEST(targets, may_be_used_by_others_at_any_point_of_a_round_if_the_session_is_to
     EXPECT_EQ(generated(one), greedy_text(prompt));
     EXPECT_EQ(generated(other), greedy_text(other_prompt));
   }
+}
+
+TEST(targets, may_be_used_by_a_hook_in_the_middle_of_a_round_if_the_session_is_told) {
+  auto target = target_model();
+  specdec::session<>* told = nullptr;
+  generate_options options = greedy;
+  options.stop_texts = {"never"};
+  options.detokenize = [&](token_id token, std::string& text) {
+    text += static_cast<char>('a' + token);
+    if (told == nullptr) return;
+    target.truncate(0);
+    static_cast<void>(target.decode(tokens{7, 7}, 0));
+    told->forget_target();
+  };
+  specdec::session text(vocab, options);
+  text.begin(prompt);
+  auto drafter = guesser();
+  specdec::draft drafted;
+  while (text.running()) {
+    drafted.begin(text.request());
+    drafter.propose(text.request(), text.chance(), drafted);
+    told = &text;
+    const auto plan = text.plan(drafted, target.size());
+    told = nullptr;
+    if (target.size() > plan.held) target.truncate(plan.held);
+    static_cast<void>(text.commit(text.verify(target.decode(plan.tokens, plan.rows))));
+  }
+  EXPECT_EQ(generated(text), greedy_text(prompt));
 }
 
 TEST(targets, may_change_between_calls) {

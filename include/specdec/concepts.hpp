@@ -177,8 +177,8 @@ concept DecodesTrees = CausalModel<M> &&
 ///
 /// For whoever uses it: what a drafter has learnt, of rounds or of whole texts, must not come from a text with the same
 /// seed and stream, whose noise judges these drafts, too. Give every text a seed or a stream of its own. For the same
-/// reason a round that failed wants the drafter it had, with what that had learnt; `session::rewind` to the end of the
-/// text takes fresh noise, which suits any.
+/// reason a round that failed wants the drafter it had, with what that had learnt. Fresh noise (`session::rewind` to
+/// the end of the text) suits any drafter, but only if what failed has nothing to do with the tokens that were drawn.
 ///
 /// Not required: a model, or that its proposals are any good; quality changes the speed, never the text's law.
 template <class D, class C = philox>

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <span>
@@ -56,10 +57,10 @@ struct batch_options {
 /// Every text is what `speculative_generate` makes of it alone with the same options, if the target's bits do not
 /// depend on the size of a call and the policy neither reads the clock nor asks how many texts there are
 /// (draft_request::sequences, as `cost_model` does), nor learns and loses it when the text leaves: its randomness is
-/// its own, and a round that is shared, cut short or begun again sees the same. Its law is the target's in any case;
-/// behind a round that failed, `rewind` to its end a text that goes on where its policy was not. Give each a seed or a
-/// stream of its own: with the same, two texts meet the same noise, and how much a policy drafts for one may come from
-/// what was drawn for the other.
+/// its own, and a round that is shared, cut short or begun again sees the same. Its law is the target's in any case,
+/// but for a text that leaves behind a round that failed and goes on under a policy that has not learnt the same; see
+/// `Drafter`. Give each a seed or a stream of its own: with the same, two texts meet the same noise, and how much a
+/// policy drafts for one may come from what was drawn for the other.
 ///
 /// Errors of one text leave the others alone: where the target's logits are unusable its session's status becomes
 /// `failed` (and the sink sees it); what its mask, its `detokenize`, its sink or its draft throws is thrown by `round`
@@ -190,6 +191,7 @@ class session_batch {
     bool undelivered = false;
     bool undecided = false;  ///< whether the round that was begun last has not been committed
     std::uint32_t round = 0;
+    std::size_t size = 0;       ///< of the text before it
     std::size_t sequences = 0;  ///< how many texts took part in it
   };
 
@@ -283,10 +285,12 @@ class session_batch {
       if (text.answer == nullptr) continue;
       place& at = places_[text.sequence];
       // A round that is begun again has shown some of its noise, and must not be drafted otherwise for who is here now.
-      const bool again = at.undecided && at.round == text.request.round;
+      const std::size_t size = text.request.context.size();
+      const bool again = at.undecided && at.round == text.request.round && at.size == size;
       if (!again) at.sequences = texts_.size();
       at.undecided = true;
       at.round = text.request.round;
+      at.size = size;
       text.request.sequences = at.sequences;
     }
   }

@@ -48,6 +48,9 @@ class held_tokens {
   /// prefix counts as unknown.
   void truncate(std::size_t n) noexcept { tokens_.resize(std::min(n, tokens_.size())); }
 
+  /// How many tokens are known.
+  [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
+
   /// Makes room for `size` tokens in all, so that `append` does not allocate.
   void reserve(std::size_t size) { reserve_at_least(tokens_, size); }
 

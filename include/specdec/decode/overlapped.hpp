@@ -35,8 +35,7 @@ struct idle_side {
 ///     order in which no `await` comes before its `announce`, and returns when both have ended.
 ///  2. `scoring` runs in the caller's thread.
 ///  3. If one of them throws, `run` lets the exception pass when the other has ended, or has not begun; if both do,
-///  that
-///     of `scoring`. If `scoring` throws, the other is cancelled.
+///     that of `scoring`. If `scoring` throws, the other is cancelled.
 ///
 /// `background_thread`, of adapters/background_thread.hpp, runs them at the same time.
 template <class E>
@@ -85,7 +84,7 @@ struct one_after_the_other {
 /// Only chains are drafted ahead: throws std::invalid_argument for a draft that branches. Resumable as
 /// `speculative_generate`, with the same `ahead`: whatever target or drafter throw reaches the caller when both sides
 /// have ended, nothing of the round is committed, and calling again goes on to the text that it would have been. With
-/// ahead_options::first at its default that holds with a new `draft_ahead`, too.
+/// ahead_options::first at its default that holds with a new `draft_ahead`, too, if what it drafts from has not grown.
 template <class Rule, class Randomness, class Target, class Draft, Executor Threads, class Consumer = no_sink,
           class Request = never_stop>
 session_status overlapped_generate(session<Rule, Randomness>& session, Target& target, draft_ahead<Draft>& ahead,

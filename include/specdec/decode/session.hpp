@@ -200,7 +200,8 @@ class session {
   }
 
   /// Says on which target the next rounds run, by its address: another one than so far holds nothing that is known. For
-  /// whoever runs rounds, of one session on several targets in turn.
+  /// whoever runs rounds, of one session on several targets in turn. One that takes the place of another in memory is
+  /// not told from it: then `forget_target`.
   void meet_target(const void* target) noexcept {
     if (target != target_) forget_target();
     target_ = target;
@@ -427,8 +428,10 @@ class session {
   [[nodiscard]] decode_plan plan_behind(const draft& drafted, std::size_t shared) {
     SPECDEC_ASSERT(running());
     drafted.require_fit(request(), law_.vocab_size());
-    ends_.find(drafted, law_.ends(), delivery_.watch(), options_.detokenize);
     open_ = open_round(&drafted);
+    ends_.find(drafted, law_.ends(), delivery_.watch(), options_.detokenize);
+    // The hook may have used the target.
+    if (!std::exchange(open_.target_follows, true)) shared = 0;
     const std::size_t rows = drafted.size() + 1;
     const std::size_t held = std::min(shared, committed_.size() - 1);
     target_holds_.truncate(held);
@@ -440,6 +443,7 @@ class session {
 
     // Everything that commit() will need, so that it cannot fail.
     target_holds_.reserve(held + feed_.size());
+    target_holds_.append(tokens().first(held).subspan(target_holds_.size()));  // what only the target knew
     reserve_at_least(committed_, committed_.size() + rows);
     emission_.reserve(rows);
     delivery_.reserve(rows, 0);

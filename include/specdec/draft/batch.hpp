@@ -42,8 +42,7 @@ struct text_to_draft {
 ///
 /// Requirements
 ///  1. `drafter.propose(texts)` answers every request that has an answer, as a `Drafter` would, and gives each text
-///  what
-///     it would get alone. It may read ahead for the others.
+///     what it would get alone. It may read ahead for the others.
 ///  2. What concerns one text alone, of the things that go wrong, becomes its `failure`. What is thrown concerns all;
 ///     the next call then begins anew.
 ///  3. `drafter.restart(sequence)`: another text begins there. What was learnt of the one before is forgotten, unless

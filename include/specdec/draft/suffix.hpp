@@ -77,8 +77,10 @@ class suffix_drafter {
   /// Throws std::invalid_argument for parameters that are negative, not finite or otherwise out of range.
   explicit suffix_drafter(const suffix_options& options = {}) : options_(checked(options)), own_(options.max_depth) {}
 
-  /// Looks in the corpus, too, which is referenced, not owned. What is added to it between two rounds counts; a round
-  /// that is begun again is drafted as before. Texts of the same seed and stream have no place in it; see `Drafter`.
+  /// Looks in the corpus, too, which is referenced, not owned. What is added to it between two rounds counts. A round
+  /// that is begun again, a question with the number of the last one and the same text, is drafted as before; but below
+  /// a `cascade_drafter`, which asks several times a round, nothing may be added before it is. Texts of the same seed
+  /// and stream have no place in it; see `Drafter`.
   explicit suffix_drafter(const suffix_corpus& corpus, const suffix_options& options = {}) : suffix_drafter(options) {
     corpus_ = &corpus;
   }

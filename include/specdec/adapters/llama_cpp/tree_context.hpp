@@ -202,7 +202,8 @@ class tree_context {
   void begin_branches() {
     for (const node_id above : fresh_) {
       if (branches_ == shared_.size()) shared_.push_back(0);
-      forget_behind(branches_, has_its_part(branches_) ? text_.held() : 0);
+      if (!has_its_part(branches_)) forget_all(branches_);
+      forget_behind(branches_, text_.held());
       std::size_t& shared = shared_[branches_++];
       const auto to = static_cast<llama_seq_id>(branches_);
       const llama_seq_id from = above == root ? text_.id() : through_[above - 1];
@@ -253,7 +254,12 @@ class tree_context {
     return llama_memory_seq_pos_max(memory(), sequence_of(branch)) + 1 == position(shared_[branch]);
   }
 
-  /// Takes tokens that are no longer text, or not in the memory, from a branch that is not in use.
+  void forget_all(std::size_t branch) noexcept {
+    llama_memory_seq_rm(memory(), sequence_of(branch), -1, -1);
+    shared_[branch] = 0;
+  }
+
+  /// Takes tokens that are no longer text from a branch that is not in use.
   void forget_behind(std::size_t branch, std::size_t n) noexcept {
     if (shared_[branch] <= n) return;
     llama_memory_seq_rm(memory(), sequence_of(branch), position(n), -1);
