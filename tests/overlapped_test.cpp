@@ -577,38 +577,6 @@ TEST(overlapped, drafts_anew_for_another_limit_whatever_was_drafted) {
   }
 }
 
-/// Drafts one token, another one every time it is asked: as what looks into a corpus may, which grows.
-struct drifting {
-  std::size_t calls = 0;
-  void propose(const specdec::draft_request& request, auto& chance, specdec::draft& answer) {
-    if (request.max_depth == 0) return;
-    const auto token = static_cast<token_id>(calls++ % vocab_size);
-    answer.extend(specdec::root, specdec::proposal::point_mass(vocab_size, token), chance);
-  }
-};
-
-// Whether a round fails depends on its noise, which it meets again when it is begun again.
-TEST(overlapped, keeps_draft_and_guess_of_a_round_that_is_begun_again) {
-  const specdec::law target(vocab_size, {});
-  const specdec::philox chance(1);
-  drifting drafter;
-  draft_ahead ahead(drafter);
-  specdec::one_after_the_other::link link;
-  const specdec::draft_request request{
-      .context = prompt, .max_depth = 9, .max_nodes = 9, .target_law = &target, .prompt_size = 2};
-  const auto draft_of = [&](const specdec::draft_request& asked) {
-    std::vector<token_id> drafted = ids(ahead.begin(asked, chance).tokens());
-    ahead.go_on(chance, link);
-    drafted.push_back(ahead.guess().token(1));
-    return drafted;
-  };
-  const std::vector<token_id> first = draft_of(request);
-  EXPECT_EQ(draft_of(request), first);
-  specdec::draft_request next = request;
-  ++next.round;
-  EXPECT_NE(draft_of(next), first);
-}
-
 TEST(overlapped, lets_the_target_s_exception_pass_where_both_throw) {
   testing::faulty_model target(target_model(), {testing::fault_kind::throw_before, 1});
   throwing_drafter drafter;

@@ -83,8 +83,9 @@ struct one_after_the_other {
 ///
 /// Only chains are drafted ahead: throws std::invalid_argument for a draft that branches. Resumable as
 /// `speculative_generate`, with the same `ahead`: whatever target or drafter throw reaches the caller when both sides
-/// have ended, nothing of the round is committed, and calling again goes on to the text that it would have been. With
-/// ahead_options::first at its default that holds with a new `draft_ahead`, too, if what it drafts from has not grown.
+/// have ended, nothing of the round is committed, and calling again goes on to the text that it would have been, if
+/// what is drafted from has not grown. With ahead_options::first at its default that holds with a new `draft_ahead`,
+/// too.
 template <class Rule, class Randomness, class Target, class Draft, Executor Threads, class Consumer = no_sink,
           class Request = never_stop>
 session_status overlapped_generate(session<Rule, Randomness>& session, Target& target, draft_ahead<Draft>& ahead,

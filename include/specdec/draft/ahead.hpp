@@ -85,7 +85,7 @@ class draft_ahead {
   template <Chance C>
   const draft& begin(const draft_request& request, C& chance) {
     if (!(is_known_ && is_for(request))) {
-      is_known_ = is_guessed_ = false;
+      is_known_ = false;
       current_.begin(request);
       draft_request first = request;
       first.max_depth = std::min(request.max_depth, options_.first);
@@ -114,18 +114,14 @@ class draft_ahead {
     draft_request next = asked_;
     next.context = view_of(text_);
     next.max_depth = next.max_nodes = 1;
-    // A round that is begun again has its guess, as it has its draft.
-    if (!is_guessed_) {
-      guess_.begin(next);
-      if (drafted < asked_.max_depth && leads_on(current_.tokens())) {
-        const auto propose = [&] {
-          drafter_->propose(next, chance, guess_);
-          guess_.require_fit(next, asked_.target_law->vocab_size());
-        };
-        // The other side may go on to its verdict, where it looks at the guess.
-        cleaning_up(propose, [&] { guess_.begin(next); });
-      }
-      is_guessed_ = true;
+    guess_.begin(next);
+    if (drafted < asked_.max_depth && leads_on(current_.tokens())) {
+      const auto propose = [&] {
+        drafter_->propose(next, chance, guess_);
+        guess_.require_fit(next, asked_.target_law->vocab_size());
+      };
+      // The other side may go on to its verdict, where it looks at the guess.
+      cleaning_up(propose, [&] { guess_.begin(next); });
     }
     // Target and drafter are led along the text by one mask, so the target's verdict waits.
     const bool shares_mask = asked_.mask != nullptr;
@@ -162,7 +158,6 @@ class draft_ahead {
   /// Takes up what was drafted ahead, or drops it. Precondition: `judged` was committed, and `go_on` has ended.
   void settle(const verdict& judged) noexcept {
     if (judged.fault != row_fault::none) return;
-    is_guessed_ = false;
     is_known_ = is_ahead_ && confirms(judged);
     if (is_known_) {
       asked_.round += 1;
@@ -255,7 +250,6 @@ class draft_ahead {
   draft_request asked_;   ///< the round's, of the draft that is there
   std::size_t size_ = 0;  ///< of the text before the round
   bool is_known_ = false;
-  bool is_guessed_ = false;
   bool is_ahead_ = false;
   std::vector<token_id> text_;  ///< the text, the draft and the guess
 };

@@ -79,8 +79,8 @@ class suffix_drafter {
 
   /// Looks in the corpus, too, which is referenced, not owned. What is added to it between two rounds counts. A round
   /// that is begun again, a question with the number of the last one and the same text, is drafted as before; but below
-  /// a `cascade_drafter`, which asks several times a round, nothing may be added before it is. Texts of the same seed
-  /// and stream have no place in it; see `Drafter`.
+  /// a `cascade_drafter` or a `draft_ahead`, which ask several times a round, nothing may be added before it is. Texts
+  /// of the same seed and stream have no place in it; see `Drafter`.
   explicit suffix_drafter(const suffix_corpus& corpus, const suffix_options& options = {}) : suffix_drafter(options) {
     corpus_ = &corpus;
   }
