@@ -60,8 +60,8 @@ class suffix_corpus {
 
   /// Adds a text: what `session::tokens` are when it has ended, say. Texts that are drafted from it want other seeds or
   /// streams than this one had: else they are judged by the noise they came from, and lose their law; see `Drafter`.
-  /// Throws std::invalid_argument for a token outside the vocabulary; then nothing has changed. What an allocator throws
-  /// passes through; then the young generation is forgotten.
+  /// Throws std::invalid_argument for a token outside the vocabulary; then nothing has changed. What an allocator
+  /// throws passes through; then the young generation is forgotten.
   void add(std::span<const token_id> text) {
     for (const token_id token : text) require_token(token, vocab_size_, "the text for the corpus");
     if (text.empty()) return;
