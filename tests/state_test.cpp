@@ -370,9 +370,9 @@ struct calling {
   [[nodiscard]] std::size_t vocab_size() const { return ::vocab_size; }
   [[nodiscard]] std::size_t size() const { return model.size(); }
   void truncate(std::size_t n) { model.truncate(n); }
-  auto decode(std::span<const token_id> tokens, std::size_t rows) {
+  auto decode(std::span<const token_id> fed, std::size_t rows) {
     call();
-    return model.decode(tokens, rows);
+    return model.decode(fed, rows);
   }
 };
 
